@@ -1,0 +1,27 @@
+use nalgebra::RealField;
+
+/// The float type of signals and weights: `f32` for training, `f64` where gradients are checked.
+pub trait Real: RealField + Copy + Default {
+    /// The nearest value of this type.
+    fn of(value: f64) -> Self;
+    /// This value, exactly for both implementations.
+    fn as_f64(self) -> f64;
+}
+
+impl Real for f32 {
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+    fn as_f64(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Real for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+    fn as_f64(self) -> f64 {
+        self
+    }
+}

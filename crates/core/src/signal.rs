@@ -1,0 +1,303 @@
+use crate::Real;
+
+/// One line that carries pulses: `count` of them, a negative count on the line of opposite sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// Which line.
+    pub line: u32,
+    /// How many pulses, never 0.
+    pub count: i16,
+}
+
+/// One sample as it stands on the lines of a matrix. Values are dimensionless; a line at 1 is fully driven.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Signal<'a, R> {
+    /// A level for every line: what a digital-to-analog converter drives.
+    Analog(&'a [R]),
+    /// The lines that carry one pulse, ascending; their value is 1, that of all others 0.
+    Bits(&'a [u32]),
+    /// Signed pulse counts, lines ascending; a line's value is `count / per_unit`, that of lines not named 0.
+    Pulses {
+        /// The lines that carry pulses.
+        pulses: &'a [Pulse],
+        /// How many pulses make a value of 1.
+        per_unit: u16,
+    },
+}
+
+impl<R: Real> Signal<'_, R> {
+    /// Calls `visit(line, value)` for every line whose value is not zero, lines ascending.
+    pub fn for_each_active(&self, mut visit: impl FnMut(usize, R)) {
+        match *self {
+            Signal::Analog(levels) => {
+                for (line, &level) in levels.iter().enumerate() {
+                    if level != R::zero() {
+                        visit(line, level);
+                    }
+                }
+            }
+            Signal::Bits(lines) => {
+                for &line in lines {
+                    visit(line as usize, R::one());
+                }
+            }
+            Signal::Pulses { pulses, per_unit } => {
+                for pulse in pulses {
+                    visit(
+                        pulse.line as usize,
+                        R::of(f64::from(pulse.count) / f64::from(per_unit)),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Whether no line carries anything.
+    pub fn is_silent(&self) -> bool {
+        match self {
+            Signal::Analog(levels) => levels.iter().all(|level| *level == R::zero()),
+            Signal::Bits(lines) => lines.is_empty(),
+            Signal::Pulses { pulses, .. } => pulses.is_empty(),
+        }
+    }
+}
+
+/// A batch of samples on the same `lines`, in a buffer that is filled, read and cleared without allocating anew.
+///
+/// Online learning is a batch of one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signals<R> {
+    lines: usize,
+    body: Body<R>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Body<R> {
+    Analog {
+        levels: Vec<R>,
+    },
+    Bits {
+        active: Vec<u32>,
+        ends: Vec<usize>,
+    },
+    Pulses {
+        pulses: Vec<Pulse>,
+        ends: Vec<usize>,
+        per_unit: u16,
+    },
+}
+
+impl<R: Real> Signals<R> {
+    /// An empty batch of analog samples.
+    pub fn analog(lines: usize) -> Self {
+        Self {
+            lines,
+            body: Body::Analog { levels: Vec::new() },
+        }
+    }
+
+    /// An empty batch of one-pulse samples.
+    pub fn bits(lines: usize) -> Self {
+        Self {
+            lines,
+            body: Body::Bits {
+                active: Vec::new(),
+                ends: Vec::new(),
+            },
+        }
+    }
+
+    /// An empty batch of pulse-count samples, `per_unit` pulses to a value of 1.
+    ///
+    /// # Panics
+    /// If `per_unit` is 0, which would leave values undefined.
+    pub fn pulses(lines: usize, per_unit: u16) -> Self {
+        assert!(per_unit > 0, "a value of 1 takes at least one pulse");
+        Self {
+            lines,
+            body: Body::Pulses {
+                pulses: Vec::new(),
+                ends: Vec::new(),
+                per_unit,
+            },
+        }
+    }
+
+    /// How many lines every sample has.
+    pub fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// How many samples the batch holds.
+    pub fn samples(&self) -> usize {
+        match &self.body {
+            Body::Analog { levels } => levels.len() / self.lines.max(1),
+            Body::Bits { ends, .. } | Body::Pulses { ends, .. } => ends.len(),
+        }
+    }
+
+    /// Forgets all samples, keeps the memory.
+    pub fn clear(&mut self) {
+        match &mut self.body {
+            Body::Analog { levels } => levels.clear(),
+            Body::Bits { active, ends } => {
+                active.clear();
+                ends.clear();
+            }
+            Body::Pulses { pulses, ends, .. } => {
+                pulses.clear();
+                ends.clear();
+            }
+        }
+    }
+
+    /// Sample number `index`.
+    ///
+    /// # Panics
+    /// If there is no such sample.
+    pub fn get(&self, index: usize) -> Signal<'_, R> {
+        match &self.body {
+            Body::Analog { levels } => Signal::Analog(&levels[index * self.lines..(index + 1) * self.lines]),
+            Body::Bits { active, ends } => Signal::Bits(&active[span(ends, index)]),
+            Body::Pulses {
+                pulses,
+                ends,
+                per_unit,
+            } => Signal::Pulses {
+                pulses: &pulses[span(ends, index)],
+                per_unit: *per_unit,
+            },
+        }
+    }
+
+    /// All samples in order.
+    pub fn iter(&self) -> impl Iterator<Item = Signal<'_, R>> {
+        (0..self.samples()).map(|index| self.get(index))
+    }
+
+    /// All levels of an analog batch, sample after sample; `None` for pulses.
+    pub fn analog_levels(&self) -> Option<&[R]> {
+        match &self.body {
+            Body::Analog { levels } => Some(levels),
+            Body::Bits { .. } | Body::Pulses { .. } => None,
+        }
+    }
+
+    /// Adds an analog sample and returns its levels, all zero, to be filled in.
+    ///
+    /// # Panics
+    /// If this batch is not analog.
+    pub fn push_analog(&mut self) -> &mut [R] {
+        let Body::Analog { levels } = &mut self.body else {
+            panic!("a batch of pulses takes no analog sample")
+        };
+        let start = levels.len();
+        levels.resize(start + self.lines, R::zero());
+        &mut levels[start..]
+    }
+
+    /// Adds a one-pulse sample: the lines that fire, ascending.
+    ///
+    /// # Panics
+    /// If this batch is not of bits, or in debug builds if a line is out of range or not ascending.
+    pub fn push_bits(&mut self, lines: impl IntoIterator<Item = u32>) {
+        let Body::Bits { active, ends } = &mut self.body else {
+            panic!("this batch does not hold bits")
+        };
+        let start = active.len();
+        active.extend(lines);
+        debug_assert!(active[start..].is_sorted_by(|a, b| a < b), "lines must ascend");
+        debug_assert!(
+            active.last().is_none_or(|&line| (line as usize) < self.lines),
+            "line out of range"
+        );
+        ends.push(active.len());
+    }
+
+    /// Adds a one-pulse sample by writing its ascending lines straight into the buffer of this batch.
+    ///
+    /// `fill` appends to the vector; what stood in it before must stay. This is [`Signals::push_bits`] for
+    /// kernels that compress a mask into line numbers.
+    ///
+    /// # Panics
+    /// As [`Signals::push_bits`].
+    pub fn push_bits_with(&mut self, fill: impl FnOnce(&mut Vec<u32>)) {
+        let Body::Bits { active, ends } = &mut self.body else {
+            panic!("this batch does not hold bits")
+        };
+        let start = active.len();
+        fill(active);
+        debug_assert!(active[start..].is_sorted_by(|a, b| a < b), "lines must ascend");
+        debug_assert!(
+            active.last().is_none_or(|&line| (line as usize) < self.lines),
+            "line out of range"
+        );
+        ends.push(active.len());
+    }
+
+    /// Adds a pulse-count sample: pulses with ascending lines; zero counts are left out.
+    ///
+    /// # Panics
+    /// If this batch does not hold pulse counts, or in debug builds if a line is out of range or not ascending.
+    pub fn push_pulses(&mut self, sample: impl IntoIterator<Item = Pulse>) {
+        let Body::Pulses { pulses, ends, .. } = &mut self.body else {
+            panic!("this batch does not hold pulse counts")
+        };
+        let start = pulses.len();
+        pulses.extend(sample.into_iter().filter(|pulse| pulse.count != 0));
+        debug_assert!(
+            pulses[start..].is_sorted_by(|a, b| a.line < b.line),
+            "lines must ascend"
+        );
+        debug_assert!(
+            pulses
+                .last()
+                .is_none_or(|pulse| (pulse.line as usize) < self.lines),
+            "line out of range"
+        );
+        ends.push(pulses.len());
+    }
+}
+
+fn span(ends: &[usize], index: usize) -> std::ops::Range<usize> {
+    let start = if index == 0 { 0 } else { ends[index - 1] };
+    start..ends[index]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_come_back_as_pushed() {
+        let mut batch = Signals::<f32>::pulses(5, 4);
+        batch.push_pulses([
+            Pulse { line: 1, count: 2 },
+            Pulse { line: 3, count: 0 },
+            Pulse { line: 4, count: -4 },
+        ]);
+        batch.push_pulses([]);
+        assert_eq!(batch.samples(), 2);
+        let mut seen = Vec::new();
+        batch
+            .get(0)
+            .for_each_active(|line, value| seen.push((line, value)));
+        assert_eq!(seen, [(1, 0.5), (4, -1.0)]);
+        assert!(batch.get(1).is_silent());
+        batch.clear();
+        assert_eq!(batch.samples(), 0);
+    }
+
+    #[test]
+    fn analog_samples_are_rows_of_one_slice() {
+        let mut batch = Signals::<f64>::analog(2);
+        batch.push_analog().copy_from_slice(&[0.5, 0.0]);
+        batch.push_analog().copy_from_slice(&[0.0, -1.0]);
+        assert_eq!(batch.analog_levels(), Some(&[0.5, 0.0, 0.0, -1.0][..]));
+        let mut seen = Vec::new();
+        batch
+            .get(1)
+            .for_each_active(|line, value| seen.push((line, value)));
+        assert_eq!(seen, [(1, -1.0)]);
+    }
+}
