@@ -1,0 +1,178 @@
+//! The kernels that training runs on, compiled for several instruction sets and chosen at run time.
+//!
+//! No path contracts a product and a sum into one rounding, so all instruction sets give the same bits.
+
+// `multiversion` calls the version it picked through an unsafe block, after asking the CPU for the features that
+// version was compiled for; the property tests of the parent module run whichever this machine picks.
+#![allow(unsafe_code)]
+
+use bitpulse_core::{Real, Rng};
+use multiversion::multiversion;
+use rand::Rng as _;
+
+use super::LANES;
+use crate::draw;
+
+/// Columns whose sums fit in registers at once.
+const BLOCK: usize = 4 * LANES;
+
+/// `out[j] = sum over lines i of W[i, j]`, terms in the order of `lines`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn sum_rows<R: Real>(weights: &[R], stride: usize, lines: &[u32], out: &mut [R]) {
+    let mut start = 0;
+    while start + BLOCK <= out.len() {
+        let mut sum = [R::zero(); BLOCK];
+        for &line in lines {
+            let at = line as usize * stride + start;
+            let row: &[R] = &weights[at..at + BLOCK];
+            for k in 0..BLOCK {
+                sum[k] += row[k];
+            }
+        }
+        out[start..start + BLOCK].copy_from_slice(&sum);
+        start += BLOCK;
+    }
+    while start < out.len() {
+        let mut sum = [R::zero(); LANES];
+        for &line in lines {
+            let at = line as usize * stride + start;
+            let row: &[R] = &weights[at..at + LANES];
+            for k in 0..LANES {
+                sum[k] += row[k];
+            }
+        }
+        let end = (start + LANES).min(out.len());
+        out[start..end].copy_from_slice(&sum[..end - start]);
+        start = end;
+    }
+}
+
+/// `out[j] = sum over (i, x) of W[i, j] x`, terms in the order of `active`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn sum_scaled_rows<R: Real>(weights: &[R], stride: usize, active: &[(u32, R)], out: &mut [R]) {
+    let mut start = 0;
+    while start + BLOCK <= out.len() {
+        let mut sum = [R::zero(); BLOCK];
+        for &(line, x) in active {
+            let at = line as usize * stride + start;
+            let row: &[R] = &weights[at..at + BLOCK];
+            for k in 0..BLOCK {
+                sum[k] += row[k] * x;
+            }
+        }
+        out[start..start + BLOCK].copy_from_slice(&sum);
+        start += BLOCK;
+    }
+    while start < out.len() {
+        let mut sum = [R::zero(); LANES];
+        for &(line, x) in active {
+            let at = line as usize * stride + start;
+            let row: &[R] = &weights[at..at + LANES];
+            for k in 0..LANES {
+                sum[k] += row[k] * x;
+            }
+        }
+        let end = (start + LANES).min(out.len());
+        out[start..end].copy_from_slice(&sum[..end - start]);
+        start = end;
+    }
+}
+
+/// `out[i] = sum over j of W[i, j] error[j]`; `error` is padded to a row.
+///
+/// Sums run in `LANES` parallel strands, so the result differs from the plain one by rounding.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn dot_rows<R: Real>(weights: &[R], error: &[R], out: &mut [R]) {
+    for (row, out) in weights.chunks_exact(error.len()).zip(out) {
+        let mut sum = [R::zero(); LANES];
+        for (w, e) in row
+            .as_chunks::<LANES>()
+            .0
+            .iter()
+            .zip(error.as_chunks::<LANES>().0)
+        {
+            for k in 0..LANES {
+                sum[k] += w[k] * e[k];
+            }
+        }
+        let mut width = LANES / 2;
+        while width > 0 {
+            for k in 0..width {
+                let upper = sum[k + width];
+                sum[k] += upper;
+            }
+            width /= 2;
+        }
+        *out = sum[0];
+    }
+}
+
+/// As [`dot_rows`], with only the `active` errors `(j, e)`, terms in their order.
+pub(crate) fn dot_rows_sparse<R: Real>(weights: &[R], stride: usize, active: &[(u32, R)], out: &mut [R]) {
+    for (row, out) in weights.chunks_exact(stride).zip(out) {
+        let mut sum = R::zero();
+        for &(line, e) in active {
+            sum += row[line as usize] * e;
+        }
+        *out = sum;
+    }
+}
+
+/// `W[i, j] += x error[j]` for every `(i, x)`; `error` is padded to a row.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn add_outer<R: Real>(weights: &mut [R], active: &[(u32, R)], error: &[R]) {
+    for &(line, x) in active {
+        let at = line as usize * error.len();
+        for (w, &e) in weights[at..at + error.len()].iter_mut().zip(error) {
+            *w += x * e;
+        }
+    }
+}
+
+/// Appends the lines whose pixel fires.
+pub(crate) fn pixel_bits(lines: &[u16], levels: &[u8], draws: &[u16], out: &mut Vec<u32>) {
+    let start = out.len();
+    out.resize(start + lines.len(), 0);
+    let mut end = start;
+    for ((&line, &level), &draw) in lines.iter().zip(levels).zip(draws) {
+        // Written always, kept only if it fires: no branch for the CPU to guess wrong.
+        out[end] = u32::from(line);
+        end += usize::from(draw::pixel_fires(level, draw));
+    }
+    out.truncate(end);
+}
+
+/// Appends the neurons whose hard-sigmoid comparator fires.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn hard_sigmoid_bits<R: Real>(z: &[R], gain: R, draws: &[u16], out: &mut Vec<u32>) {
+    let (half, quarter, one) = (R::of(0.5), R::of(0.25), R::one());
+    let start = out.len();
+    out.resize(start + z.len(), 0);
+    let mut end = start;
+    let mut neuron = 0;
+    for (z, draws) in z.chunks(LANES).zip(draws.chunks(LANES)) {
+        let mut fires = [false; LANES];
+        for k in 0..z.len() {
+            let mut p = half + quarter * (gain * z[k]);
+            p = if p < R::zero() { R::zero() } else { p };
+            p = if p > one { one } else { p };
+            fires[k] = p + draw::uniform::<R>(draws[k]) >= one;
+        }
+        for &fires in &fires[..z.len()] {
+            out[end] = neuron;
+            end += usize::from(fires);
+            neuron += 1;
+        }
+    }
+    out.truncate(end);
+}
+
+/// Fills `draws` with the next words of the stream, four draws a word, low bits first.
+pub(crate) fn fill_draws(rng: &mut Rng, draws: &mut [u16]) {
+    for chunk in draws.chunks_mut(4) {
+        let word = rng.next_u64();
+        for (k, draw) in chunk.iter_mut().enumerate() {
+            *draw = (word >> (16 * k)) as u16;
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Inner loops of the software matrix and its neurons.
+//!
+//! [`plain`] says what is computed, in loops a reader can check against the equations; [`fast`] computes the same for
+//! the common paths. Where the order of additions is the same the two agree bit for bit, and property tests below hold
+//! them to it.
+//!
+//! Weights are stored input-major, each row padded to `stride` columns, a multiple of [`LANES`]; the padding is zero
+//! and stays zero, so that the fast kernels never meet a ragged end.
+
+pub(crate) mod fast;
+#[cfg(test)]
+pub(crate) mod plain;
+
+/// Columns that the fast kernels take at a time; rows are padded to a multiple of it.
+pub(crate) const LANES: usize = 16;
+
+/// The padded length of a row of `outputs` columns.
+pub(crate) const fn stride(outputs: usize) -> usize {
+    outputs.div_ceil(LANES) * LANES
+}
+
+#[cfg(test)]
+mod tests {
+    use bitpulse_core::SeedPath;
+    use proptest::prelude::*;
+    use rand::RngExt;
+
+    use super::*;
+
+    /// Inputs, outputs and a seed for everything else.
+    fn case() -> impl Strategy<Value = (usize, usize, u64)> {
+        (1..40_usize, 1..300_usize, any::<u64>())
+    }
+
+    fn weights(inputs: usize, outputs: usize, seed: u64) -> Vec<f32> {
+        let mut rng = SeedPath::root(seed).child("weights").rng();
+        let stride = stride(outputs);
+        (0..inputs * stride)
+            .map(|k| {
+                if k % stride < outputs {
+                    rng.random_range(-1.0..1.0)
+                } else {
+                    0.0
+                }
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn bit_selected_row_sums_equal_the_plain_ones((inputs, outputs, seed) in case()) {
+            let w = weights(inputs, outputs, seed);
+            let mut rng = SeedPath::root(seed).child("lines").rng();
+            let lines: Vec<u32> = (0..inputs as u32).filter(|_| rng.random()).collect();
+            let (mut a, mut b) = (vec![1.0; outputs], vec![2.0; outputs]);
+            plain::sum_rows(&w, stride(outputs), &lines, &mut a);
+            fast::sum_rows(&w, stride(outputs), &lines, &mut b);
+            prop_assert_eq!(a, b);
+        }
+
+        #[test]
+        fn scaled_row_sums_equal_the_plain_ones((inputs, outputs, seed) in case()) {
+            let w = weights(inputs, outputs, seed);
+            let mut rng = SeedPath::root(seed).child("lines").rng();
+            let active: Vec<(u32, f32)> =
+                (0..inputs as u32).filter_map(|line| rng.random::<bool>().then(|| (line, rng.random()))).collect();
+            let (mut a, mut b) = (vec![1.0; outputs], vec![2.0; outputs]);
+            plain::sum_scaled_rows(&w, stride(outputs), &active, &mut a);
+            fast::sum_scaled_rows(&w, stride(outputs), &active, &mut b);
+            prop_assert_eq!(a, b);
+        }
+
+        #[test]
+        fn row_dots_equal_the_plain_ones_to_rounding((inputs, outputs, seed) in case()) {
+            let w = weights(inputs, outputs, seed);
+            let mut error = vec![0.0; stride(outputs)];
+            let mut rng = SeedPath::root(seed).child("error").rng();
+            error[..outputs].fill_with(|| rng.random_range(-1.0..1.0));
+            let (mut a, mut b) = (vec![1.0_f32; inputs], vec![2.0; inputs]);
+            plain::dot_rows(&w, &error, &mut a);
+            fast::dot_rows(&w, &error, &mut b);
+            for (a, b) in a.iter().zip(&b) {
+                // Sums of `outputs` terms below 1 in another order: half an ulp of the largest partial sum each.
+                prop_assert!((a - b).abs() <= outputs as f32 * outputs as f32 * f32::EPSILON, "{a} {b}");
+            }
+        }
+
+        #[test]
+        fn sparse_row_dots_equal_the_plain_ones((inputs, outputs, seed) in case()) {
+            let w = weights(inputs, outputs, seed);
+            let mut rng = SeedPath::root(seed).child("error").rng();
+            let active: Vec<(u32, f32)> = (0..outputs as u32)
+                .filter_map(|line| rng.random::<bool>().then(|| (line, rng.random_range(-1.0..1.0))))
+                .collect();
+            let mut dense = vec![0.0; stride(outputs)];
+            for &(line, value) in &active {
+                dense[line as usize] = value;
+            }
+            let (mut a, mut b) = (vec![1.0_f32; inputs], vec![2.0; inputs]);
+            plain::dot_rows(&w, &dense, &mut a);
+            fast::dot_rows_sparse(&w, stride(outputs), &active, &mut b);
+            prop_assert_eq!(a, b);
+        }
+
+        #[test]
+        fn outer_products_equal_the_plain_ones((inputs, outputs, seed) in case()) {
+            let w = weights(inputs, outputs, seed);
+            let mut rng = SeedPath::root(seed).child("both").rng();
+            let active: Vec<(u32, f32)> =
+                (0..inputs as u32).filter_map(|line| rng.random::<bool>().then(|| (line, rng.random()))).collect();
+            let mut error = vec![0.0; stride(outputs)];
+            error[..outputs].fill_with(|| [-1.0, 0.0, 1.0][rng.random_range(0..3)]);
+            let (mut a, mut b) = (w.clone(), w);
+            plain::add_outer(&mut a, &active, &error);
+            fast::add_outer(&mut b, &active, &error);
+            prop_assert_eq!(a, b);
+        }
+
+        #[test]
+        fn pixel_bits_equal_the_plain_ones(seed in any::<u64>(), count in 0..200_usize) {
+            let mut rng = SeedPath::root(seed).rng();
+            let lines: Vec<u16> = (0..count as u16).map(|line| line * 3).collect();
+            let levels: Vec<u8> = lines.iter().map(|_| rng.random_range(1..=255)).collect();
+            let draws: Vec<u16> = lines.iter().map(|_| rng.random()).collect();
+            let (mut a, mut b) = (vec![77], vec![77]);
+            plain::pixel_bits(&lines, &levels, &draws, &mut a);
+            fast::pixel_bits(&lines, &levels, &draws, &mut b);
+            prop_assert_eq!(a, b);
+        }
+
+        #[test]
+        fn hard_sigmoid_bits_equal_the_plain_ones(seed in any::<u64>(), count in 0..200_usize, gain in 0.1_f32..4.0) {
+            let mut rng = SeedPath::root(seed).rng();
+            let z: Vec<f32> = (0..count).map(|_| rng.random_range(-3.0..3.0)).collect();
+            let draws: Vec<u16> = z.iter().map(|_| rng.random()).collect();
+            let (mut a, mut b) = (vec![77], vec![77]);
+            plain::hard_sigmoid_bits(&z, gain, &draws, &mut a);
+            fast::hard_sigmoid_bits(&z, gain, &draws, &mut b);
+            prop_assert_eq!(a, b);
+        }
+
+        #[test]
+        fn bulk_draws_are_the_words_of_the_stream(seed in any::<u64>(), count in 0..50_usize) {
+            let path = SeedPath::root(seed);
+            let mut draws = vec![0; count];
+            fast::fill_draws(&mut path.rng(), &mut draws);
+            let mut rng = path.rng();
+            let words: Vec<u64> = (0..count.div_ceil(4)).map(|_| rng.random()).collect();
+            for (k, draw) in draws.iter().enumerate() {
+                prop_assert_eq!(*draw, (words[k / 4] >> (16 * (k % 4))) as u16);
+            }
+        }
+    }
+}

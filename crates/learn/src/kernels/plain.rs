@@ -1,0 +1,63 @@
+//! What the kernels compute, written down to be read. Only tests call these.
+
+use bitpulse_core::Real;
+
+use crate::activation::hard_sigmoid;
+use crate::draw;
+
+/// `out[j] = sum over lines i of W[i, j]`, terms in the order of `lines`.
+pub(crate) fn sum_rows<R: Real>(weights: &[R], stride: usize, lines: &[u32], out: &mut [R]) {
+    for (j, out) in out.iter_mut().enumerate() {
+        *out = R::zero();
+        for &line in lines {
+            *out += weights[line as usize * stride + j];
+        }
+    }
+}
+
+/// `out[j] = sum over (i, x) of W[i, j] x`, terms in the order of `active`.
+pub(crate) fn sum_scaled_rows<R: Real>(weights: &[R], stride: usize, active: &[(u32, R)], out: &mut [R]) {
+    for (j, out) in out.iter_mut().enumerate() {
+        *out = R::zero();
+        for &(line, x) in active {
+            *out += weights[line as usize * stride + j] * x;
+        }
+    }
+}
+
+/// `out[i] = sum over j of W[i, j] error[j]`; `error` is padded to a row.
+pub(crate) fn dot_rows<R: Real>(weights: &[R], error: &[R], out: &mut [R]) {
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = R::zero();
+        for (j, &e) in error.iter().enumerate() {
+            *out += weights[i * error.len() + j] * e;
+        }
+    }
+}
+
+/// `W[i, j] += x error[j]` for every `(i, x)`; `error` is padded to a row.
+pub(crate) fn add_outer<R: Real>(weights: &mut [R], active: &[(u32, R)], error: &[R]) {
+    for &(line, x) in active {
+        for (j, &e) in error.iter().enumerate() {
+            weights[line as usize * error.len() + j] += x * e;
+        }
+    }
+}
+
+/// Appends the lines whose pixel fires.
+pub(crate) fn pixel_bits(lines: &[u16], levels: &[u8], draws: &[u16], out: &mut Vec<u32>) {
+    for ((&line, &level), &draw) in lines.iter().zip(levels).zip(draws) {
+        if draw::pixel_fires(level, draw) {
+            out.push(u32::from(line));
+        }
+    }
+}
+
+/// Appends the neurons whose hard-sigmoid comparator fires.
+pub(crate) fn hard_sigmoid_bits<R: Real>(z: &[R], gain: R, draws: &[u16], out: &mut Vec<u32>) {
+    for (neuron, (&z, &draw)) in (0..).zip(z.iter().zip(draws)) {
+        if draw::pulse_count(hard_sigmoid(gain * z), 1, draw) == 1 {
+            out.push(neuron);
+        }
+    }
+}

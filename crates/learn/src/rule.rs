@@ -1,0 +1,278 @@
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::Activation;
+
+/// A learning rule: four signals, each high-precision or binary stochastic, and what surrounds them.
+///
+/// HP back-propagation is all four high-precision, the paper's BS rule all four binary with one pulse
+/// (Li et al., Adv. Intell. Syst. 2023, 10.1002/aisy.202300399); everything between is an ablation.
+///
+/// ```
+/// use bitpulse_learn::{Precision, Rule};
+/// let ablated = Rule { forward: Precision::Hp, ..Rule::binary_stochastic() };
+/// assert!(ablated.check().is_ok());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Activation of hidden neurons; with binary forward signals, the law of the comparator's noise.
+    pub activation: Activation,
+    /// Gain `s` before the activation: `h = f(s z)`.
+    pub gain: f64,
+    /// What is minimised.
+    pub loss: Loss,
+    /// How pixels become signals on the first matrix.
+    pub input: InputCoding,
+    /// Forward signals of hidden neurons.
+    pub forward: Precision,
+    /// Activation derivative.
+    pub derivative: Derivative,
+    /// Back-propagated error.
+    pub error: ErrorSignal,
+    /// Weight update.
+    pub update: Precision,
+}
+
+impl Rule {
+    /// High-precision back-propagation with sigmoid neurons and softmax cross-entropy.
+    pub const fn high_precision() -> Self {
+        Self {
+            activation: Activation::Sigmoid,
+            gain: 1.0,
+            loss: Loss::SoftmaxCrossEntropy,
+            input: InputCoding::Analog,
+            forward: Precision::Hp,
+            derivative: Derivative::Hp,
+            error: ErrorSignal::Hp,
+            update: Precision::Hp,
+        }
+    }
+
+    /// The binary stochastic rule with one pulse a signal and hard-sigmoid comparators.
+    pub const fn binary_stochastic() -> Self {
+        Self {
+            activation: Activation::HardSigmoid,
+            gain: 1.5,
+            loss: Loss::SoftmaxCrossEntropy,
+            input: InputCoding::Bits { pulses: 1 },
+            forward: Precision::Bs { pulses: 1 },
+            derivative: Derivative::Bs { pulses: 1 },
+            error: ErrorSignal::Bs {
+                output: OutputError::Ternary { pulses: 1 },
+                hidden: HiddenError::Sign,
+            },
+            update: Precision::Bs { pulses: 1 },
+        }
+    }
+
+    /// All reasons why this rule makes no sense, at once.
+    ///
+    /// # Errors
+    /// One [`RuleError`] for each setting that is out of range or does not fit the others.
+    pub fn check(&self) -> Result<(), Vec<RuleError>> {
+        let mut problems = Vec::new();
+        let mut pulses = |signal: &'static str, count: u16| {
+            if !(1..=MAX_PULSES).contains(&count) {
+                problems.push(RuleError::Pulses { signal, found: count });
+            }
+        };
+        if let InputCoding::Bits { pulses: count } = self.input {
+            pulses("input", count);
+        }
+        if let Precision::Bs { pulses: count } = self.forward {
+            pulses("forward", count);
+        }
+        if let Derivative::Bs { pulses: count } = self.derivative {
+            pulses("derivative", count);
+        }
+        if let Precision::Bs { pulses: count } = self.update {
+            pulses("update", count);
+        }
+        if let ErrorSignal::Bs { output, hidden } = self.error {
+            if let OutputError::Ternary { pulses: count } = output {
+                pulses("output error", count);
+            }
+            if let HiddenError::StochasticSign { pulses: count, .. } = hidden {
+                pulses("hidden error", count);
+            }
+            if let HiddenError::StochasticSign { saturation, .. } = hidden
+                && !(saturation.is_finite() && saturation > 0.0)
+            {
+                problems.push(RuleError::Saturation { found: saturation });
+            }
+            if let OutputError::Race { gain } = output
+                && !(gain.is_finite() && gain > 0.0)
+            {
+                problems.push(RuleError::RaceGain { found: gain });
+            }
+            if self.loss == Loss::SquaredError && !matches!(output, OutputError::Ternary { .. }) {
+                problems.push(RuleError::ClassErrorNeedsSoftmax);
+            }
+        }
+        if !(self.gain.is_finite() && self.gain > 0.0) {
+            problems.push(RuleError::Gain { found: self.gain });
+        }
+        if self.activation == Activation::Relu {
+            if matches!(self.forward, Precision::Bs { .. }) {
+                problems.push(RuleError::UnboundedActivation { signal: "forward" });
+            }
+            if self.derivative == Derivative::Coincidence {
+                problems.push(RuleError::UnboundedActivation { signal: "derivative" });
+            }
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+/// The most pulses a signal may have; counts of products of two signals then fit in 16 bits.
+pub const MAX_PULSES: u16 = 128;
+
+/// One signal's precision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// High precision: the exact value, to the precision of the float type.
+    Hp,
+    /// Binary stochastic: this many pulses carry the value, unbiased; 1 is the paper's rule, more approach HP.
+    ///
+    /// The pulses of one value share one uniform draw `u` (comparators with staggered thresholds on one noise value):
+    /// their number is `floor(pulses * value + u)`, which has the least variance of all unbiased counts.
+    Bs {
+        /// Pulses that make a value of 1.
+        pulses: u16,
+    },
+}
+
+/// How a pixel of 0 to 255 becomes a signal on an input line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputCoding {
+    /// Its value over 255, to full precision.
+    Analog,
+    /// Fresh pulses at every presentation, `floor(pulses * pixel/255 + u)`; pixel 255 fires with certainty.
+    Bits {
+        /// Pulses that make a pixel of 255.
+        pulses: u16,
+    },
+    /// One bit: whether the pixel is at least this level.
+    Threshold {
+        /// The least pixel that fires.
+        level: u8,
+    },
+}
+
+/// The activation's derivative as the backward pass sees it, relative to its value at 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Derivative {
+    /// `f'(s z) / f'(0)`.
+    Hp,
+    /// Pulses with that mean, drawn apart from the forward signal.
+    Bs {
+        /// Pulses that make a value of 1.
+        pulses: u16,
+    },
+    /// Two comparator samples of the neuron that differ, 1 of 2 orders: `s1 AND NOT s2`, mean `q (1 - q)`. For the
+    /// sigmoid that is the derivative itself, a quarter of the rate of [`Derivative::Bs`].
+    Coincidence,
+}
+
+/// The back-propagated error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ErrorSignal {
+    /// The exact gradient.
+    Hp,
+    /// Pulses in {-1, 0, 1} times a count.
+    Bs {
+        /// At the output.
+        output: OutputError,
+        /// At hidden layers.
+        hidden: HiddenError,
+    },
+}
+
+/// The binary stochastic error at the output, from target `t` and output `p`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OutputError {
+    /// Every output apart: `sgn(t - p) floor(pulses |t - p| + u) / pulses`, unbiased.
+    Ternary {
+        /// Phases of the error; 1 is the paper's rule.
+        pulses: u16,
+    },
+    /// One class `c` drawn from the softmax: +1 at the target and -1 at `c`, nothing when they are the same. Unbiased.
+    Categorical,
+    /// The same without computing a softmax: the first of noisy outputs `gain z_k + Gumbel noise` is `c`.
+    Race {
+        /// Gain before the race; 1 draws from the softmax itself.
+        gain: f64,
+    },
+}
+
+/// The binary stochastic error at hidden neurons, from `a = W^T e`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum HiddenError {
+    /// `sgn(a)`: what the paper transmits. Biased: small and large errors count the same.
+    Sign,
+    /// `sgn(a) floor(pulses min(1, |a|/m) + u) / pulses` with `m` = `saturation` times the running mean of `|a|`:
+    /// unbiased up to saturation.
+    StochasticSign {
+        /// Pulses that make a saturated error.
+        pulses: u16,
+        /// Where the error saturates, in running means of its magnitude.
+        saturation: f64,
+    },
+}
+
+/// What is minimised, and with it the output neuron.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// `-log softmax(z)_t`.
+    SoftmaxCrossEntropy,
+    /// `1/2 sum_k (y_k - [k = t])^2` with `y = f(s z)`; with ReLU networks the output is linear, `y = z`.
+    SquaredError,
+}
+
+/// A rule that makes no sense.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[allow(missing_docs)] // the messages say what each variant and field means
+pub enum RuleError {
+    #[error("{signal} signal with {found} pulses: allowed are 1 to {MAX_PULSES}")]
+    Pulses { signal: &'static str, found: u16 },
+    #[error("gain {found}: must be positive and finite")]
+    Gain { found: f64 },
+    #[error("saturation {found} of the stochastic hidden sign: must be positive and finite")]
+    Saturation { found: f64 },
+    #[error("race gain {found}: must be positive and finite")]
+    RaceGain { found: f64 },
+    #[error(
+        "binary {signal} signal with ReLU: a probability needs a bounded activation (sigmoid or hard-sigmoid)"
+    )]
+    UnboundedActivation { signal: &'static str },
+    #[error("categorical and race output errors draw a class: they need the softmax cross-entropy loss")]
+    ClassErrorNeedsSoftmax,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_named_rules_are_sound() {
+        assert_eq!(Rule::high_precision().check(), Ok(()));
+        assert_eq!(Rule::binary_stochastic().check(), Ok(()));
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let rule = Rule {
+            activation: Activation::Relu,
+            gain: f64::NAN,
+            input: InputCoding::Bits { pulses: 0 },
+            ..Rule::binary_stochastic()
+        };
+        let problems = rule.check().unwrap_err();
+        assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+}

@@ -1,0 +1,408 @@
+use bitpulse_core::{
+    Activity, PassActivity, Readout, Real, SeedPath, Shape, Signal, Signals, SynapticMatrix, Update,
+};
+use nalgebra::{DMatrixView, DMatrixViewMut, Dyn};
+use rand::RngExt;
+
+use crate::kernels::{self, fast};
+
+/// The synaptic matrix that software has: floats in memory, read without noise and moved exactly.
+///
+/// It counts what hardware would have done in its place, so that a software run can be priced; conductances it has
+/// none, and counts 0 for them.
+///
+/// ```
+/// use bitpulse_core::{Readout, SeedPath, Shape, Signals, SynapticMatrix};
+/// use bitpulse_learn::SoftwareMatrix;
+///
+/// let mut matrix = SoftwareMatrix::<f32>::zeros(Shape { inputs: 2, outputs: 1 });
+/// let at = SeedPath::root(0);
+/// matrix.program(&[0.5, -2.0], at);
+/// let mut bits = Signals::bits(2);
+/// bits.push_bits([0, 1]);
+/// let mut z = [0.0];
+/// matrix.forward(&bits, Readout::Comparator { decisions: 1 }, at, &mut z);
+/// assert_eq!(z, [-1.5]);
+/// assert_eq!(matrix.take_activity().forward.comparisons, 1);
+/// ```
+#[derive(Clone, Debug)]
+pub struct SoftwareMatrix<R = f32> {
+    shape: Shape,
+    /// Input-major, each row padded with zeros to `stride` columns.
+    weights: Vec<R>,
+    stride: usize,
+    activity: Activity,
+    /// Lines of the sample at hand that are not zero, with their values.
+    active: Vec<(u32, R)>,
+    /// An error sample, padded to a row.
+    error: Vec<R>,
+}
+
+/// From this many analog samples on, a product of matrices is faster than products with vectors.
+const BATCH: usize = 8;
+
+impl<R: Real> SoftwareMatrix<R> {
+    /// A matrix of zero weights.
+    pub fn zeros(shape: Shape) -> Self {
+        let stride = kernels::stride(shape.outputs);
+        Self {
+            shape,
+            weights: vec![R::zero(); shape.inputs * stride],
+            stride,
+            activity: Activity::default(),
+            active: Vec::new(),
+            error: vec![R::zero(); stride],
+        }
+    }
+
+    /// The weights as a matrix of outputs x inputs: rows in memory are columns to nalgebra.
+    fn view(&self) -> DMatrixView<'_, R, nalgebra::U1, Dyn> {
+        let Shape { inputs, outputs } = self.shape;
+        DMatrixView::from_slice_with_strides_generic(
+            &self.weights,
+            Dyn(outputs),
+            Dyn(inputs),
+            nalgebra::U1,
+            Dyn(self.stride),
+        )
+    }
+
+    fn add_exact(&mut self, inputs: &Signals<R>, errors: &Signals<R>, step: R) {
+        if let (Some(x), Some(e)) = (inputs.analog_levels(), errors.analog_levels())
+            && inputs.samples() >= BATCH
+        {
+            let Shape {
+                inputs: rows,
+                outputs,
+            } = self.shape;
+            let samples = inputs.samples();
+            let errors = DMatrixView::from_slice(e, outputs, samples);
+            let inputs: DMatrixView<'_, R, Dyn, nalgebra::U1> = DMatrixView::from_slice_with_strides_generic(
+                x,
+                Dyn(samples),
+                Dyn(rows),
+                Dyn(rows),
+                nalgebra::U1,
+            );
+            let mut weights: DMatrixViewMut<'_, R, nalgebra::U1, Dyn> =
+                DMatrixViewMut::from_slice_with_strides_generic(
+                    &mut self.weights,
+                    Dyn(outputs),
+                    Dyn(rows),
+                    nalgebra::U1,
+                    Dyn(self.stride),
+                );
+            weights.gemm(step, &errors, &inputs, R::one());
+            return;
+        }
+        for (input, error) in inputs.iter().zip(errors.iter()) {
+            if error.is_silent() {
+                continue;
+            }
+            self.active.clear();
+            input.for_each_active(|line, x| self.active.push((line as u32, step * x)));
+            self.error.fill(R::zero());
+            error.for_each_active(|line, e| self.error[line] = e);
+            fast::add_outer(&mut self.weights, &self.active, &self.error);
+        }
+    }
+
+    /// Stochastic rounding of every product to whole pulses, one draw a crosspoint.
+    fn add_rounded(
+        &mut self,
+        inputs: &Signals<R>,
+        errors: &Signals<R>,
+        step: R,
+        per_unit: u16,
+        at: SeedPath,
+    ) {
+        let pulses = R::of(f64::from(per_unit));
+        let pulse = step / pulses;
+        let mut rng = at.child("rounding").rng();
+        for (input, error) in inputs.iter().zip(errors.iter()) {
+            input.for_each_active(|i, x| {
+                error.for_each_active(|j, e| {
+                    let v = x * e;
+                    let count = (pulses * v.abs() + R::of(f64::from(rng.random::<f32>()))).floor();
+                    let signed = if v < R::zero() { -count } else { count };
+                    self.weights[i * self.stride + j] += pulse * signed;
+                    let counts = &mut self.activity.update;
+                    *(if v < R::zero() {
+                        &mut counts.reset_pulses
+                    } else {
+                        &mut counts.set_pulses
+                    }) += count.as_f64() as u64;
+                });
+            });
+        }
+    }
+
+    /// Counts the crosspoints that an exact update moves; whole pulses count as often as they come.
+    fn count_update(&mut self, inputs: &Signals<R>, errors: &Signals<R>, per_unit: u16) {
+        for (input, error) in inputs.iter().zip(errors.iter()) {
+            if error.is_silent() {
+                continue;
+            }
+            let (x, e) = (signed_pulses(&input), signed_pulses(&error));
+            let [set, reset] = [x[0] * e[0] + x[1] * e[1], x[0] * e[1] + x[1] * e[0]];
+            let unit = pulses_per_unit(&input) * pulses_per_unit(&error);
+            let counts = &mut self.activity.update;
+            counts.set_pulses += set * u64::from(per_unit) / unit;
+            counts.reset_pulses += reset * u64::from(per_unit) / unit;
+        }
+    }
+}
+
+/// How often lines are pulsed with positive and negative sign; an analog line counts once.
+fn signed_pulses<R: Real>(signal: &Signal<'_, R>) -> [u64; 2] {
+    match signal {
+        Signal::Analog(levels) => {
+            let count = |test: fn(R) -> bool| levels.iter().filter(|level| test(**level)).count() as u64;
+            [count(|x| x > R::zero()), count(|x| x < R::zero())]
+        }
+        Signal::Bits(lines) => [lines.len() as u64, 0],
+        Signal::Pulses { pulses, .. } => pulses.iter().fold([0, 0], |mut sum, pulse| {
+            sum[usize::from(pulse.count < 0)] += u64::from(pulse.count.unsigned_abs());
+            sum
+        }),
+    }
+}
+
+fn pulses_per_unit<R>(signal: &Signal<'_, R>) -> u64 {
+    match signal {
+        Signal::Pulses { per_unit, .. } => u64::from(*per_unit),
+        Signal::Analog(_) | Signal::Bits(_) => 1,
+    }
+}
+
+/// Counts one read of `signal` on lines that cross `crossing` others.
+fn count_read<R: Real>(pass: &mut PassActivity, signal: &Signal<'_, R>, crossing: usize, readout: Readout) {
+    let [positive, negative] = signed_pulses(signal);
+    let driven = positive + negative;
+    // Converters drive both signs at once; pulses take a phase for each pulse of a unit and each sign.
+    let phases = match signal {
+        Signal::Analog(levels) => {
+            pass.dac.unquantised += levels.len() as u64;
+            1
+        }
+        Signal::Bits(_) => 1,
+        Signal::Pulses { per_unit, .. } => {
+            u64::from(*per_unit) * (u64::from(positive > 0) + u64::from(negative > 0)).max(1)
+        }
+    };
+    pass.reads += phases;
+    pass.driven_lines += driven;
+    pass.driven_cells += driven * crossing as u64;
+    match readout {
+        Readout::Converter => pass.adc.unquantised += crossing as u64 * phases,
+        Readout::Comparator { decisions } => pass.comparisons += crossing as u64 * u64::from(decisions),
+    }
+}
+
+fn assert_fits<R: Real>(what: &str, signals: &Signals<R>, lines: usize) {
+    assert_eq!(signals.lines(), lines, "{what} do not fit the matrix");
+}
+
+impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn forward(&mut self, inputs: &Signals<R>, readout: Readout, _at: SeedPath, outputs: &mut [R]) {
+        let Shape {
+            inputs: lines,
+            outputs: columns,
+        } = self.shape;
+        assert_fits("inputs", inputs, lines);
+        assert_eq!(
+            outputs.len(),
+            inputs.samples() * columns,
+            "outputs do not fit the batch"
+        );
+        for input in inputs.iter() {
+            count_read(&mut self.activity.forward, &input, columns, readout);
+        }
+        if let Some(levels) = inputs.analog_levels()
+            && inputs.samples() >= BATCH
+        {
+            let x = DMatrixView::from_slice(levels, lines, inputs.samples());
+            let mut z = DMatrixViewMut::from_slice(outputs, columns, inputs.samples());
+            z.gemm(R::one(), &self.view(), &x, R::zero());
+            return;
+        }
+        for (input, out) in inputs.iter().zip(outputs.chunks_exact_mut(columns)) {
+            if let Signal::Bits(lines) = input {
+                fast::sum_rows(&self.weights, self.stride, lines, out);
+            } else {
+                self.active.clear();
+                input.for_each_active(|line, x| self.active.push((line as u32, x)));
+                fast::sum_scaled_rows(&self.weights, self.stride, &self.active, out);
+            }
+        }
+    }
+
+    fn backward(&mut self, errors: &Signals<R>, readout: Readout, _at: SeedPath, outputs: &mut [R]) {
+        let Shape {
+            inputs: lines,
+            outputs: columns,
+        } = self.shape;
+        assert_fits("errors", errors, columns);
+        assert_eq!(
+            outputs.len(),
+            errors.samples() * lines,
+            "outputs do not fit the batch"
+        );
+        for error in errors.iter() {
+            count_read(&mut self.activity.backward, &error, lines, readout);
+        }
+        if let Some(levels) = errors.analog_levels()
+            && errors.samples() >= BATCH
+        {
+            let e = DMatrixView::from_slice(levels, columns, errors.samples());
+            let mut a = DMatrixViewMut::from_slice(outputs, lines, errors.samples());
+            a.gemm_tr(R::one(), &self.view(), &e, R::zero());
+            return;
+        }
+        for (error, out) in errors.iter().zip(outputs.chunks_exact_mut(lines)) {
+            self.active.clear();
+            error.for_each_active(|line, e| self.active.push((line as u32, e)));
+            if self.active.len() * 4 <= columns {
+                fast::dot_rows_sparse(&self.weights, self.stride, &self.active, out);
+            } else {
+                self.error.fill(R::zero());
+                for &(line, e) in &self.active {
+                    self.error[line as usize] = e;
+                }
+                fast::dot_rows(&self.weights, &self.error, out);
+            }
+        }
+    }
+
+    fn update(&mut self, inputs: &Signals<R>, errors: &Signals<R>, update: Update, at: SeedPath) {
+        assert_fits("inputs", inputs, self.shape.inputs);
+        assert_fits("errors", errors, self.shape.outputs);
+        assert_eq!(
+            inputs.samples(),
+            errors.samples(),
+            "inputs and errors are of different batches"
+        );
+        match update {
+            Update::Exact { step } => {
+                self.count_update(inputs, errors, 1);
+                self.add_exact(inputs, errors, R::of(step));
+            }
+            Update::Pulses { step, per_unit } => {
+                if products_are_whole(inputs, errors, per_unit) {
+                    self.count_update(inputs, errors, per_unit);
+                    self.add_exact(inputs, errors, R::of(step));
+                } else {
+                    self.add_rounded(inputs, errors, R::of(step), per_unit, at);
+                }
+            }
+        }
+    }
+
+    fn program(&mut self, weights: &[R], _at: SeedPath) {
+        assert_eq!(
+            weights.len(),
+            self.shape.weights(),
+            "weights do not fit the matrix"
+        );
+        for (row, source) in self
+            .weights
+            .chunks_exact_mut(self.stride)
+            .zip(weights.chunks_exact(self.shape.outputs))
+        {
+            row[..source.len()].copy_from_slice(source);
+        }
+    }
+
+    fn weights(&self) -> Vec<R> {
+        let outputs = self.shape.outputs;
+        self.weights
+            .chunks_exact(self.stride)
+            .flat_map(|row| row[..outputs].iter().copied())
+            .collect()
+    }
+
+    fn take_activity(&mut self) -> Activity {
+        std::mem::take(&mut self.activity)
+    }
+}
+
+/// Whether every product of the batch is a whole number of pulses, so that nothing is left to chance.
+fn products_are_whole<R: Real>(inputs: &Signals<R>, errors: &Signals<R>, per_unit: u16) -> bool {
+    inputs.analog_levels().is_none()
+        && errors.analog_levels().is_none()
+        && inputs.iter().zip(errors.iter()).all(|(input, error)| {
+            u64::from(per_unit).is_multiple_of(pulses_per_unit(&input) * pulses_per_unit(&error))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use bitpulse_core::conformance::{self, Tolerance};
+
+    use super::*;
+
+    #[test]
+    fn conforms_in_f64() {
+        let tolerance = Tolerance {
+            weight: 1e-14,
+            read: 1e-15,
+        };
+        conformance::check(tolerance, SoftwareMatrix::<f64>::zeros);
+    }
+
+    #[test]
+    fn conforms_in_f32() {
+        // Rounding of sums of up to 70 terms and of 18 summed updates.
+        let tolerance = Tolerance {
+            weight: 4e-7,
+            read: 2e-6,
+        };
+        conformance::check(tolerance, SoftwareMatrix::<f32>::zeros);
+    }
+
+    #[test]
+    fn events_are_counted_as_hardware_would_make_them() {
+        let mut matrix = SoftwareMatrix::<f32>::zeros(Shape {
+            inputs: 4,
+            outputs: 3,
+        });
+        let at = SeedPath::root(0);
+        let mut bits = Signals::bits(4);
+        bits.push_bits([0, 2, 3]);
+        let mut errors = Signals::pulses(3, 1);
+        errors.push_pulses([(0, 1), (2, -1)].map(|(line, count)| bitpulse_core::Pulse { line, count }));
+        matrix.forward(&bits, Readout::Comparator { decisions: 1 }, at, &mut [0.0; 3]);
+        matrix.backward(&errors, Readout::Comparator { decisions: 1 }, at, &mut [0.0; 4]);
+        matrix.update(
+            &bits,
+            &errors,
+            Update::Pulses {
+                step: 0.1,
+                per_unit: 1,
+            },
+            at,
+        );
+        let activity = matrix.take_activity();
+        let forward = &activity.forward;
+        assert_eq!(
+            (
+                forward.reads,
+                forward.driven_lines,
+                forward.driven_cells,
+                forward.comparisons
+            ),
+            (1, 3, 9, 3)
+        );
+        // One phase for the error +1, one for -1.
+        let backward = &activity.backward;
+        assert_eq!(
+            (backward.reads, backward.driven_lines, backward.driven_cells),
+            (2, 2, 8)
+        );
+        assert_eq!((activity.update.set_pulses, activity.update.reset_pulses), (3, 3));
+    }
+}
