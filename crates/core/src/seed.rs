@@ -28,6 +28,7 @@ const NAME: u64 = 0x3c6e_f372_fe94_f82b;
 const INDEX: u64 = 0xa54f_f53a_5f1d_36f1;
 
 /// The 64-bit finaliser of `MurmurHash3` with Stafford's constants (variant 13), a bijection that mixes every bit.
+#[inline]
 const fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -36,6 +37,7 @@ const fn mix(mut x: u64) -> u64 {
 
 impl SeedPath {
     /// The root of all streams of `seed`.
+    #[inline]
     pub const fn root(seed: u64) -> Self {
         Self {
             lanes: [mix(seed ^ LANE[0]), mix(seed.wrapping_add(LANE[1]))],
@@ -43,6 +45,7 @@ impl SeedPath {
     }
 
     /// The branch called `name`.
+    #[inline]
     #[must_use]
     pub fn child(self, name: &str) -> Self {
         let mut path = self.absorb(NAME ^ name.len() as u64);
@@ -55,12 +58,14 @@ impl SeedPath {
     }
 
     /// The branch numbered `index`: an epoch, a step, a layer.
+    #[inline]
     #[must_use]
     pub const fn index(self, index: u64) -> Self {
         self.absorb(INDEX).absorb(index)
     }
 
     /// A fresh generator at the start of this path's stream.
+    #[inline]
     pub fn rng(self) -> Rng {
         let [a, b] = self.lanes;
         let state = (u128::from(a) << 64) | u128::from(b);
@@ -68,6 +73,7 @@ impl SeedPath {
         Rng::new(state, stream)
     }
 
+    #[inline]
     const fn absorb(self, word: u64) -> Self {
         let [a, b] = self.lanes;
         Self {

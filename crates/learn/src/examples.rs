@@ -113,6 +113,7 @@ impl Examples {
     ///
     /// # Panics
     /// If there is no such example.
+    #[inline]
     pub fn label(&self, index: usize) -> usize {
         usize::from(self.labels[index])
     }
@@ -121,6 +122,7 @@ impl Examples {
     ///
     /// # Panics
     /// If there is no such example.
+    #[inline]
     pub fn pixels(&self, index: usize) -> Pixels<'_> {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         let span = start..self.ends[index];

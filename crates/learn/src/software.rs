@@ -38,8 +38,20 @@ pub struct SoftwareMatrix<R = f32> {
     error: Vec<R>,
 }
 
-/// From this many analog samples on, a product of matrices is faster than products with vectors.
+/// From this many analog samples on, and this share of lines that are not zero, a product of matrices is faster than
+/// skipping zeros line by line.
 const BATCH: usize = 8;
+const DENSE: f64 = 0.4;
+
+/// The levels of a batch that is worth a product of matrices.
+fn dense_levels<R: Real>(signals: &Signals<R>) -> Option<&[R]> {
+    signals.analog_levels().filter(|levels| {
+        signals.samples() >= BATCH && {
+            let [above, below] = fast::count_signs(levels);
+            (above + below) as f64 >= DENSE * levels.len() as f64
+        }
+    })
+}
 
 impl<R: Real> SoftwareMatrix<R> {
     /// A matrix of zero weights.
@@ -68,9 +80,7 @@ impl<R: Real> SoftwareMatrix<R> {
     }
 
     fn add_exact(&mut self, inputs: &Signals<R>, errors: &Signals<R>, step: R) {
-        if let (Some(x), Some(e)) = (inputs.analog_levels(), errors.analog_levels())
-            && inputs.samples() >= BATCH
-        {
+        if let (Some(x), Some(e)) = (dense_levels(inputs), errors.analog_levels()) {
             let Shape {
                 inputs: rows,
                 outputs,
@@ -99,10 +109,13 @@ impl<R: Real> SoftwareMatrix<R> {
             if error.is_silent() {
                 continue;
             }
-            self.active.clear();
-            input.for_each_active(|line, x| self.active.push((line as u32, step * x)));
+            list_active(&input, step, &mut self.active);
             self.error.fill(R::zero());
-            error.for_each_active(|line, e| self.error[line] = e);
+            if let Signal::Analog(levels) = error {
+                self.error[..levels.len()].copy_from_slice(levels);
+            } else {
+                error.for_each_active(|line, e| self.error[line] = e);
+            }
             fast::add_outer(&mut self.weights, &self.active, &self.error);
         }
     }
@@ -153,13 +166,20 @@ impl<R: Real> SoftwareMatrix<R> {
     }
 }
 
+/// Fills `out` with the lines that are not zero and their values times `scale`.
+fn list_active<R: Real>(signal: &Signal<'_, R>, scale: R, out: &mut Vec<(u32, R)>) {
+    out.clear();
+    if let Signal::Analog(levels) = signal {
+        fast::nonzero(levels, scale, out);
+    } else {
+        signal.for_each_active(|line, x| out.push((line as u32, x * scale)));
+    }
+}
+
 /// How often lines are pulsed with positive and negative sign; an analog line counts once.
 fn signed_pulses<R: Real>(signal: &Signal<'_, R>) -> [u64; 2] {
     match signal {
-        Signal::Analog(levels) => {
-            let count = |test: fn(R) -> bool| levels.iter().filter(|level| test(**level)).count() as u64;
-            [count(|x| x > R::zero()), count(|x| x < R::zero())]
-        }
+        Signal::Analog(levels) => fast::count_signs(levels),
         Signal::Bits(lines) => [lines.len() as u64, 0],
         Signal::Pulses { pulses, .. } => pulses.iter().fold([0, 0], |mut sum, pulse| {
             sum[usize::from(pulse.count < 0)] += u64::from(pulse.count.unsigned_abs());
@@ -222,9 +242,7 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         for input in inputs.iter() {
             count_read(&mut self.activity.forward, &input, columns, readout);
         }
-        if let Some(levels) = inputs.analog_levels()
-            && inputs.samples() >= BATCH
-        {
+        if let Some(levels) = dense_levels(inputs) {
             let x = DMatrixView::from_slice(levels, lines, inputs.samples());
             let mut z = DMatrixViewMut::from_slice(outputs, columns, inputs.samples());
             z.gemm(R::one(), &self.view(), &x, R::zero());
@@ -234,8 +252,7 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
             if let Signal::Bits(lines) = input {
                 fast::sum_rows(&self.weights, self.stride, lines, out);
             } else {
-                self.active.clear();
-                input.for_each_active(|line, x| self.active.push((line as u32, x)));
+                list_active(&input, R::one(), &mut self.active);
                 fast::sum_scaled_rows(&self.weights, self.stride, &self.active, out);
             }
         }
@@ -255,17 +272,14 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         for error in errors.iter() {
             count_read(&mut self.activity.backward, &error, lines, readout);
         }
-        if let Some(levels) = errors.analog_levels()
-            && errors.samples() >= BATCH
-        {
+        if let Some(levels) = dense_levels(errors) {
             let e = DMatrixView::from_slice(levels, columns, errors.samples());
             let mut a = DMatrixViewMut::from_slice(outputs, lines, errors.samples());
             a.gemm_tr(R::one(), &self.view(), &e, R::zero());
             return;
         }
         for (error, out) in errors.iter().zip(outputs.chunks_exact_mut(lines)) {
-            self.active.clear();
-            error.for_each_active(|line, e| self.active.push((line as u32, e)));
+            list_active(&error, R::one(), &mut self.active);
             if self.active.len() * 4 <= columns {
                 fast::dot_rows_sparse(&self.weights, self.stride, &self.active, out);
             } else {

@@ -14,7 +14,7 @@ use super::LANES;
 use crate::draw;
 
 /// Columns whose sums fit in registers at once.
-const BLOCK: usize = 4 * LANES;
+const BLOCK: usize = 8 * LANES;
 
 /// `out[j] = sum over lines i of W[i, j]`, terms in the order of `lines`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
@@ -127,6 +127,30 @@ pub(crate) fn add_outer<R: Real>(weights: &mut [R], active: &[(u32, R)], error: 
             *w += x * e;
         }
     }
+}
+
+/// Appends the lines whose level is not zero, each level times `scale`.
+pub(crate) fn nonzero<R: Real>(levels: &[R], scale: R, out: &mut Vec<(u32, R)>) {
+    let start = out.len();
+    out.resize(start + levels.len(), (0, R::zero()));
+    let mut end = start;
+    for (line, &level) in (0..).zip(levels) {
+        // Written always, kept only if it counts: no branch for the CPU to guess wrong.
+        out[end] = (line, level * scale);
+        end += usize::from(level != R::zero());
+    }
+    out.truncate(end);
+}
+
+/// How many levels are above and below zero.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn count_signs<R: Real>(levels: &[R]) -> [u64; 2] {
+    let (mut above, mut below) = (0_u32, 0_u32);
+    for &level in levels {
+        above += u32::from(level > R::zero());
+        below += u32::from(level < R::zero());
+    }
+    [u64::from(above), u64::from(below)]
 }
 
 /// Appends the lines whose pixel fires.

@@ -117,6 +117,17 @@ mod tests {
         }
 
         #[test]
+        fn nonzero_levels_equal_the_plain_ones(levels in prop::collection::vec(-2..3_i8, 0..200), scale in -3.0_f32..3.0) {
+            let levels: Vec<f32> = levels.into_iter().map(f32::from).collect();
+            let (mut a, mut b) = (vec![(77, 0.5)], vec![(77, 0.5)]);
+            plain::nonzero(&levels, scale, &mut a);
+            fast::nonzero(&levels, scale, &mut b);
+            prop_assert_eq!(a, b);
+            let signs = [levels.iter().filter(|l| **l > 0.0).count(), levels.iter().filter(|l| **l < 0.0).count()];
+            prop_assert_eq!(fast::count_signs(&levels), signs.map(|count| count as u64));
+        }
+
+        #[test]
         fn pixel_bits_equal_the_plain_ones(seed in any::<u64>(), count in 0..200_usize) {
             let mut rng = SeedPath::root(seed).rng();
             let lines: Vec<u16> = (0..count as u16).map(|line| line * 3).collect();

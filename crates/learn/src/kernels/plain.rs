@@ -44,6 +44,16 @@ pub(crate) fn add_outer<R: Real>(weights: &mut [R], active: &[(u32, R)], error: 
     }
 }
 
+/// Appends the lines whose level is not zero, each level times `scale`.
+pub(crate) fn nonzero<R: Real>(levels: &[R], scale: R, out: &mut Vec<(u32, R)>) {
+    out.extend(
+        (0..)
+            .zip(levels)
+            .filter(|(_, level)| **level != R::zero())
+            .map(|(line, &level)| (line, level * scale)),
+    );
+}
+
 /// Appends the lines whose pixel fires.
 pub(crate) fn pixel_bits(lines: &[u16], levels: &[u8], draws: &[u16], out: &mut Vec<u32>) {
     for ((&line, &level), &draw) in lines.iter().zip(levels).zip(draws) {
