@@ -1,0 +1,216 @@
+use std::collections::BTreeMap;
+
+use bitpulse_learn::{
+    Activation, Combine, Decay, Derivative, ErrorSignal, HiddenError, InputCoding, Loss, OutputError, Precision, Rule,
+    RuleError, Schedule,
+};
+
+use super::Value;
+use super::keys::parse_network;
+
+/// One training: its settings as given and as they are used.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its name within the sweep.
+    pub id: String,
+    /// Every setting, defaults included.
+    pub settings: BTreeMap<&'static str, Value>,
+    pub widths: Vec<usize>,
+    pub rule: Rule,
+    pub schedule: Schedule,
+    pub seed: u64,
+    pub epochs: u32,
+    pub batch: usize,
+    pub evaluate_every: u32,
+    pub sampled_inference: bool,
+    pub combine: Combine,
+    pub split: SplitSpec,
+}
+
+/// Which images a run sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SplitSpec {
+    /// Training images held out; with any, they stand in for the test images.
+    pub validation: usize,
+    /// Training images used; 0 is all.
+    pub train: usize,
+    /// Test or validation images used; 0 is all.
+    pub test: usize,
+}
+
+/// Pixels of an MNIST image, and its classes.
+const MNIST: (usize, usize) = (784, 10);
+
+impl Run {
+    /// A run from all its settings, each already checked by itself.
+    ///
+    /// # Errors
+    /// With every combination of settings that makes no sense, each with the setting that can mend it.
+    pub fn from_settings(
+        settings: BTreeMap<&'static str, Value>,
+    ) -> Result<Self, Vec<(&'static str, String)>> {
+        let get = Get(&settings);
+        let mut problems = Vec::new();
+        let rule = get.rule();
+        if let Err(errors) = rule.check() {
+            problems.extend(errors.into_iter().map(|error| (mending_key(&error), error.to_string())));
+        }
+        let widths = parse_network(get.text("network")).expect("networks are parsed when their key is checked");
+        if (widths[0], widths[widths.len() - 1]) != MNIST {
+            let (pixels, classes) = MNIST;
+            let message = format!(
+                "network {} does not fit mnist: it needs {pixels} inputs and {classes} classes",
+                get.text("network")
+            );
+            problems.push(("network", message));
+        }
+        let split = SplitSpec {
+            validation: get.whole("validation-count"),
+            train: get.whole("train-count"),
+            test: get.whole("test-count"),
+        };
+        if split.validation + split.train > 60_000 {
+            let message = format!(
+                "train-count {} and validation-count {} are more than the 60000 training images",
+                split.train, split.validation
+            );
+            problems.push(("train-count", message));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self {
+            id: String::new(),
+            widths,
+            rule,
+            schedule: Schedule {
+                output: get.number("step-output"),
+                hidden: get.number("step-hidden"),
+                decay: match get.text("step-decay") {
+                    "constant" => Decay::Constant,
+                    "linear" => Decay::Linear,
+                    _ => Decay::Cosine,
+                },
+                floor: get.number("step-floor"),
+            },
+            seed: get.whole("seed") as u64,
+            epochs: get.whole("epochs") as u32,
+            batch: get.whole("batch"),
+            evaluate_every: get.whole("evaluate-every") as u32,
+            sampled_inference: settings["sampled-inference"] == Value::Flag(true),
+            combine: if get.text("combine") == "vote" { Combine::Vote } else { Combine::Average },
+            split,
+            settings,
+        })
+    }
+
+    /// The name of its rule.
+    pub fn rule_name(&self) -> &str {
+        Get(&self.settings).text("rule")
+    }
+
+    /// Whether a forward pass draws random numbers, so that several passes differ.
+    pub fn is_stochastic(&self) -> bool {
+        matches!(self.rule.input, InputCoding::Bits { .. }) || matches!(self.rule.forward, Precision::Bs { .. })
+    }
+}
+
+/// Checked settings by their type. The table of keys gives every setting a default and one type, so a look-up by name
+/// and type can fail only by a typing mistake in this file, which every test of a spec would meet.
+struct Get<'a>(&'a BTreeMap<&'static str, Value>);
+
+impl<'a> Get<'a> {
+    fn text(&self, key: &str) -> &'a str {
+        match &self.0[key] {
+            Value::Text(text) => text,
+            other => unreachable!("`{key}` is checked to be a text, not {other}"),
+        }
+    }
+
+    fn whole(&self, key: &str) -> usize {
+        match &self.0[key] {
+            Value::Integer(value) => *value as usize,
+            other => unreachable!("`{key}` is checked to be a whole number, not {other}"),
+        }
+    }
+
+    fn number(&self, key: &str) -> f64 {
+        match &self.0[key] {
+            Value::Number(value) => *value,
+            other => unreachable!("`{key}` is checked to be a number, not {other}"),
+        }
+    }
+
+    fn pulses(&self, key: &str) -> u16 {
+        self.whole(key) as u16
+    }
+
+    fn precision(&self, key: &str, pulses: &str) -> Precision {
+        match self.text(key) {
+            "hp" => Precision::Hp,
+            _ => Precision::Bs { pulses: self.pulses(pulses) },
+        }
+    }
+
+    fn rule(&self) -> Rule {
+        Rule {
+            activation: match self.text("activation") {
+                "sigmoid" => Activation::Sigmoid,
+                "relu" => Activation::Relu,
+                _ => Activation::HardSigmoid,
+            },
+            gain: self.number("gain"),
+            loss: match self.text("loss") {
+                "squared-error" => Loss::SquaredError,
+                _ => Loss::SoftmaxCrossEntropy,
+            },
+            input: match self.text("input") {
+                "analog" => InputCoding::Analog,
+                "threshold" => InputCoding::Threshold { level: self.whole("input-threshold") as u8 },
+                _ => InputCoding::Bits { pulses: self.pulses("input-pulses") },
+            },
+            forward: self.precision("forward", "forward-pulses"),
+            derivative: match self.text("derivative") {
+                "hp" => Derivative::Hp,
+                "coincidence" => Derivative::Coincidence,
+                _ => Derivative::Bs { pulses: self.pulses("derivative-pulses") },
+            },
+            error: match self.text("error") {
+                "hp" => ErrorSignal::Hp,
+                _ => ErrorSignal::Bs {
+                    output: match self.text("output-error") {
+                        "categorical" => OutputError::Categorical,
+                        "race" => OutputError::Race { gain: self.number("race-gain") },
+                        _ => OutputError::Ternary { pulses: self.pulses("output-error-pulses") },
+                    },
+                    hidden: match self.text("hidden-error") {
+                        "stochastic-sign" => HiddenError::StochasticSign {
+                            pulses: self.pulses("hidden-error-pulses"),
+                            saturation: self.number("hidden-error-saturation"),
+                        },
+                        _ => HiddenError::Sign,
+                    },
+                },
+            },
+            update: self.precision("update", "update-pulses"),
+        }
+    }
+}
+
+fn mending_key(error: &RuleError) -> &'static str {
+    match error {
+        RuleError::UnboundedActivation { .. } => "activation",
+        RuleError::ClassErrorNeedsSoftmax => "output-error",
+        RuleError::Gain { .. } => "gain",
+        RuleError::RaceGain { .. } => "race-gain",
+        RuleError::Saturation { .. } => "hidden-error-saturation",
+        RuleError::Pulses { signal, .. } => match *signal {
+            "input" => "input-pulses",
+            "forward" => "forward-pulses",
+            "derivative" => "derivative-pulses",
+            "update" => "update-pulses",
+            "output error" => "output-error-pulses",
+            _ => "hidden-error-pulses",
+        },
+    }
+}
