@@ -21,7 +21,7 @@ const SIDE: usize = 8;
 
 /// Draws `count` digits of 8 x 8 pixels, the labels 0 to 9 in turn: a data set for tests that must learn in a moment.
 ///
-/// A dot-matrix digit at a random one of eight places, ink of random strength, every twentieth pixel inverted.
+/// A dot-matrix digit at a random one of two places, ink of random strength, every twentieth pixel inverted.
 /// Sample `i` depends on `path` and `i` alone.
 #[allow(clippy::missing_panics_doc, reason = "the one `expect` states why it holds")]
 pub fn synthetic_digits(count: usize, path: SeedPath) -> Dataset {
@@ -30,13 +30,12 @@ pub fn synthetic_digits(count: usize, path: SeedPath) -> Dataset {
     for i in 0..count {
         let mut rng = path.index(i as u64).rng();
         let label = i % 10;
-        let left = rng.random_range(0..=SIDE - 5);
-        let top = rng.random_range(0..=SIDE - 7);
+        let left = rng.random_range(1..=2);
         for row in 0..SIDE {
             for col in 0..SIDE {
-                let dot = (top..top + 7).contains(&row)
+                let dot = row > 0
                     && (left..left + 5).contains(&col)
-                    && GLYPHS[label][row - top] >> (4 + left - col) & 1 == 1;
+                    && GLYPHS[label][row - 1] >> (4 + left - col) & 1 == 1;
                 let ink = dot != rng.random_bool(0.05);
                 images.push(if ink { rng.random_range(128..=255) } else { 0 });
             }
@@ -61,7 +60,7 @@ mod tests {
 
     #[test]
     fn digits_can_be_told_apart() {
-        // The nearest mean of 500 digits names 500 others far better than chance (0.1); a linear read can learn them.
+        // Nearest class mean, a linear classifier, on 500 others: chance is 50 right, standard deviation 7.
         let pixels = SIDE * SIDE;
         let train = synthetic_digits(500, SeedPath::root(1));
         let test = synthetic_digits(500, SeedPath::root(2));
@@ -85,6 +84,6 @@ mod tests {
                 nearest == Some(usize::from(test.labels()[i]))
             })
             .count();
-        assert!(right > 300, "{right} of 500");
+        assert!(right > 400, "{right} of 500");
     }
 }
