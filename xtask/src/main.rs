@@ -1,1 +1,85 @@
-fn main() {}
+//! The front door of bitpulse, used as `cargo xtask VERB`.
+//!
+//! Results go to standard output and to files, logs and progress to standard error. Exit codes: 0 all is well, 1 a run
+//! or check failed, 2 bad usage or bad input.
+
+mod bench;
+mod ci;
+mod data;
+mod failure;
+mod record;
+mod report;
+mod spec;
+mod sweep;
+mod tidy;
+mod train;
+mod workspace;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing::Level;
+
+use failure::Outcome;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, about = "The front door of bitpulse")]
+struct Cli {
+    /// Say more on standard error (-v: every epoch)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Train every run of a sweep and report on them
+    Sweep(sweep::Sweep),
+    /// Train one run
+    Train(train::Train),
+    /// Write the report of a finished sweep again
+    Report(report::Report),
+    /// Look after the data sets
+    Data(data::Data),
+    /// Measure how fast things are
+    Bench(bench::Bench),
+    /// Check what compilers do not: arrows between crates, paths in documents, licences, spelling
+    Tidy(tidy::Tidy),
+    /// Run every check that a change must pass
+    Ci(ci::Ci),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // On a terminal, progress bars tell how far things are; elsewhere, plain lines do.
+    let level = match (cli.verbose, std::io::stderr().is_terminal()) {
+        (0, true) => Level::WARN,
+        (0, false) => Level::INFO,
+        _ => Level::DEBUG,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .compact()
+        .init();
+    let outcome: Outcome = match cli.verb {
+        Verb::Sweep(verb) => verb.run(),
+        Verb::Train(verb) => verb.run(),
+        Verb::Report(verb) => verb.run(),
+        Verb::Data(verb) => verb.run(),
+        Verb::Bench(verb) => verb.run(),
+        Verb::Tidy(verb) => verb.run(),
+        Verb::Ci(verb) => verb.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,102 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use bitpulse_data::{Dataset, MNIST, Split};
+use bitpulse_learn::Examples;
+use clap::{Args, Subcommand};
+
+use crate::failure::{Failure, Outcome};
+use crate::spec::{Run, SplitSpec};
+use crate::workspace;
+
+/// `cargo xtask data`
+#[derive(Args)]
+pub struct Data {
+    #[command(subcommand)]
+    verb: DataVerb,
+}
+
+#[derive(Subcommand)]
+enum DataVerb {
+    /// Check every file of MNIST: presence, length, header, SHA-256
+    Check(Source),
+}
+
+/// Where the data sets are.
+#[derive(Args, Clone)]
+pub struct Source {
+    /// Folder of the four IDX files of MNIST, raw or gz [default: data/mnist of the repository]
+    #[arg(long = "data", value_name = "DIR")]
+    mnist: Option<PathBuf>,
+}
+
+impl Source {
+    fn mnist(&self) -> PathBuf {
+        self.mnist.clone().unwrap_or_else(|| workspace::root().join("data/mnist"))
+    }
+}
+
+impl Data {
+    pub fn run(self) -> Outcome {
+        let DataVerb::Check(source) = self.verb;
+        match bitpulse_data::check(&source.mnist(), &MNIST) {
+            Ok(report) => {
+                print!("{report}");
+                Ok(())
+            }
+            Err(errors) => {
+                let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                Err(Failure::input(anyhow::anyhow!("{}", lines.join("\n"))))
+            }
+        }
+    }
+}
+
+/// The examples of one split, as networks take them.
+pub struct Prepared {
+    pub train: Examples,
+    /// The first training examples, for the learning curve.
+    pub probe: Examples,
+    /// Test examples, or validation examples where some are held out.
+    pub held_out: Examples,
+}
+
+/// Training examples that a point of the learning curve is measured on.
+const PROBE: usize = 10_000;
+
+/// The examples that `runs` need, each split prepared once.
+pub fn prepare(
+    source: &Source,
+    runs: &[Run],
+) -> Outcome<BTreeMap<SplitSpec, Arc<Prepared>>> {
+    let mut prepared = BTreeMap::new();
+    let mut loaded = bitpulse_data::load_mnist(&source.mnist(), &workspace::cache("mnist")).map_err(Failure::input)?;
+    for run in runs {
+        if prepared.contains_key(&run.split) {
+            continue;
+        }
+        loaded = loaded.hold_out(run.split.validation).map_err(Failure::input)?;
+        prepared.insert(run.split, Arc::new(split_examples(&loaded, run.split).map_err(Failure::input)?));
+    }
+    Ok(prepared)
+}
+
+fn split_examples(split: &Split, spec: SplitSpec) -> anyhow::Result<Prepared> {
+    let held_out = if spec.validation > 0 { &split.validation } else { &split.test };
+    let train_count = if spec.train == 0 { split.train.len() } else { spec.train };
+    Ok(Prepared {
+        train: examples(&split.train, train_count).context("train-count")?,
+        probe: examples(&split.train, train_count.min(PROBE))?,
+        held_out: examples(held_out, if spec.test == 0 { held_out.len() } else { spec.test }).context("test-count")?,
+    })
+}
+
+/// The first `count` samples of a data set.
+fn examples(dataset: &Dataset, count: usize) -> anyhow::Result<Examples> {
+    anyhow::ensure!(count <= dataset.len(), "{count} images are more than the {} there are", dataset.len());
+    let pixels = dataset.rows() * dataset.cols();
+    let images = &dataset.images()[..count * pixels];
+    Ok(Examples::from_dense(images, &dataset.labels()[..count], pixels, dataset.classes())?)
+}

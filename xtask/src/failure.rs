@@ -1,0 +1,42 @@
+use std::fmt;
+use std::process::ExitCode;
+
+/// What a verb ends with.
+pub type Outcome<T = ()> = Result<T, Failure>;
+
+/// Why a verb failed, and so with which exit code.
+#[derive(Debug)]
+pub enum Failure {
+    /// A run or check failed: exit code 1.
+    Run(anyhow::Error),
+    /// The caller can mend it: bad usage or bad input, exit code 2.
+    Input(anyhow::Error),
+}
+
+impl Failure {
+    /// A failure that the caller can mend.
+    pub fn input(error: impl Into<anyhow::Error>) -> Self {
+        Self::Input(error.into())
+    }
+
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Run(_) => ExitCode::from(1),
+            Self::Input(_) => ExitCode::from(2),
+        }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    /// One line with the whole chain of causes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Run(error) | Self::Input(error)) = self;
+        write!(f, "{error:#}")
+    }
+}

@@ -1,0 +1,123 @@
+//! What is kept of a run: columns of `results.csv` and `curves.csv`, and the JSON of one run.
+
+use bitpulse_core::Activity;
+use serde_json::{Map, Value as Json, json};
+
+use crate::spec::{KEYS, Run, Value};
+
+/// Stochastic passes with which a run is tested when it asks for it.
+pub const SAMPLE_COUNTS: [u32; 4] = [1, 4, 16, 64];
+
+/// The result of one run.
+pub struct RunRecord {
+    pub sweep: String,
+    pub run: Run,
+    /// On all training examples, by expectation inference.
+    pub train: Measured,
+    /// On the test examples, or on the validation examples where some are held out; by expectation inference.
+    pub held_out: Measured,
+    /// Accuracy with 1, 4, 16, 64 stochastic passes.
+    pub sampled: [Option<f64>; SAMPLE_COUNTS.len()],
+    pub train_seconds: f64,
+    pub train_samples: u64,
+    pub weights: u64,
+    /// Of training alone, not of evaluation.
+    pub activity: Activity,
+}
+
+/// Accuracy as a fraction and cross-entropy in nats.
+#[derive(Clone, Copy)]
+pub struct Measured {
+    pub accuracy: f64,
+    pub cross_entropy: f64,
+}
+
+/// One point of a learning curve, after `epoch` epochs.
+pub struct EpochRecord {
+    pub epoch: u32,
+    pub train: Measured,
+    pub held_out: Measured,
+    pub train_seconds: f64,
+}
+
+impl RunRecord {
+    /// Every column by name, in order; `null` where nothing was measured.
+    pub fn columns(&self) -> Map<String, Json> {
+        let validated = self.run.split.validation > 0;
+        let pulses = self.activity.update.set_pulses + self.activity.update.reset_pulses;
+        let [forward, backward] = [&self.activity.forward, &self.activity.backward];
+        let per_sample = |count: u64| count as f64 / self.train_samples as f64;
+        let setting = |key: &str| json(&self.run.settings[key]);
+        let mut columns = Map::new();
+        let mut put = |name: &str, value: Json| {
+            columns.insert(name.into(), value);
+        };
+        put("sweep", json!(self.sweep));
+        put("run", json!(self.run.id));
+        for key in ["rule", "network", "dataset", "device", "seed", "epochs", "batch"] {
+            put(key, setting(key));
+        }
+        put("train_accuracy", json!(self.train.accuracy));
+        put("test_accuracy", if validated { Json::Null } else { json!(self.held_out.accuracy) });
+        put("validation_accuracy", if validated { json!(self.held_out.accuracy) } else { Json::Null });
+        put("train_cross_entropy_nats", json!(self.train.cross_entropy));
+        put("test_cross_entropy_nats", json!(self.held_out.cross_entropy));
+        for (count, accuracy) in SAMPLE_COUNTS.iter().zip(self.sampled) {
+            let plural = if *count == 1 { "" } else { "s" };
+            put(&format!("test_accuracy_{count}_sample{plural}"), json!(accuracy));
+        }
+        put("train_seconds", json!(self.train_seconds));
+        put("train_samples_per_second", json!(self.train_samples as f64 / self.train_seconds));
+        put("pulses_per_weight", json!(pulses as f64 / self.weights as f64));
+        put("conversions_per_sample", json!(per_sample(
+            forward.dac.total() + forward.adc.total() + backward.dac.total() + backward.adc.total()
+        )));
+        put("comparisons_per_sample", json!(per_sample(forward.comparisons + backward.comparisons)));
+        for key in KEYS {
+            if !columns.contains_key(key.name) {
+                columns.insert(key.name.into(), json(&self.run.settings[key.name]));
+            }
+        }
+        columns
+    }
+}
+
+impl EpochRecord {
+    /// Every column by name, in order.
+    pub fn columns(&self, run: &str) -> Map<String, Json> {
+        let mut columns = Map::new();
+        columns.insert("run".into(), json!(run));
+        columns.insert("epoch".into(), json!(self.epoch));
+        columns.insert("train_accuracy".into(), json!(self.train.accuracy));
+        columns.insert("test_accuracy".into(), json!(self.held_out.accuracy));
+        columns.insert("train_cross_entropy_nats".into(), json!(self.train.cross_entropy));
+        columns.insert("test_cross_entropy_nats".into(), json!(self.held_out.cross_entropy));
+        columns.insert("train_seconds".into(), json!(self.train_seconds));
+        columns
+    }
+}
+
+fn json(value: &Value) -> Json {
+    match value {
+        Value::Integer(value) => json!(value),
+        Value::Number(value) => json!(value),
+        Value::Flag(value) => json!(value),
+        Value::Text(value) => json!(value),
+    }
+}
+
+/// Rows with the columns of the first as CSV; `null` becomes an empty cell.
+pub fn to_csv(rows: &[Map<String, Json>]) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    if let Some(first) = rows.first() {
+        writer.write_record(first.keys())?;
+    }
+    for row in rows {
+        writer.write_record(row.values().map(|value| match value {
+            Json::Null => String::new(),
+            Json::String(text) => text.clone(),
+            other => other.to_string(),
+        }))?;
+    }
+    Ok(writer.into_inner()?)
+}

@@ -1,0 +1,119 @@
+use std::path::PathBuf;
+use std::time::Instant;
+
+use bitpulse_core::SeedPath;
+use bitpulse_learn::{Evaluation, Inference, Network, Training};
+use clap::Args;
+use serde_json::Value as Json;
+use tracing::{debug, debug_span};
+
+use crate::data::{self, Prepared, Source};
+use crate::failure::{Failure, Outcome};
+use crate::record::{EpochRecord, Measured, RunRecord, SAMPLE_COUNTS};
+use crate::spec::Run;
+use crate::sweep;
+
+/// `cargo xtask train`
+#[derive(Args)]
+pub struct Train {
+    /// Sweep file, or name of one in data/sweeps; of every axis the first value counts
+    #[arg(value_name = "FILE", default_value = "quickstart")]
+    spec: PathBuf,
+    /// Change a setting, such as --set rule=hp-relu --set epochs=5
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Print the result as one JSON document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    source: Source,
+}
+
+impl Train {
+    pub fn run(self) -> Outcome {
+        let sweep = sweep::load(&self.spec, &self.overrides)?;
+        let run = sweep.runs.first().ok_or_else(|| Failure::input(anyhow::anyhow!("the sweep has no run")))?;
+        let prepared = data::prepare(&self.source, std::slice::from_ref(run))?;
+        let record = execute(&sweep.name, run, &prepared[&run.split], |point| {
+            tracing::info!(
+                epoch = point.epoch,
+                train = format!("{:.4}", point.train.accuracy),
+                held_out = format!("{:.4}", point.held_out.accuracy),
+                seconds = format!("{:.1}", point.train_seconds),
+            );
+        });
+        let columns = record.columns();
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&columns)?);
+        } else {
+            for (name, value) in columns.iter().filter(|(_, value)| !value.is_null()) {
+                match value {
+                    Json::String(text) => println!("{name:28} {text}"),
+                    other => println!("{name:28} {other}"),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Trains `run` from scratch and tests it; `observe` sees every point of the learning curve as it comes.
+pub fn execute(
+    sweep: &str,
+    run: &Run,
+    data: &Prepared,
+    mut observe: impl FnMut(&EpochRecord),
+) -> RunRecord {
+    let _span = debug_span!("run", id = run.id).entered();
+    let seed = SeedPath::root(run.seed);
+    let network = Network::<f32>::software(run.rule.clone(), &run.widths, seed.child("init"))
+        .expect("a run's rule and widths are checked when its settings are read");
+    let mut training = Training::new(network, run.schedule, run.epochs, run.batch, seed.child("train"));
+    let mut train_seconds = 0.0;
+    let mut activity = bitpulse_core::Activity::default();
+    let evaluation = seed.child("evaluate");
+    loop {
+        let start = Instant::now();
+        if !training.learn_epoch(&data.train) {
+            break;
+        }
+        train_seconds += start.elapsed().as_secs_f64();
+        activity += &training.network.take_activity();
+        let epoch = training.epoch();
+        if epoch % run.evaluate_every == 0 || epoch == run.epochs {
+            let at = evaluation.index(u64::from(epoch));
+            let mut measure = |examples| {
+                measured(training.network.evaluate(examples, Inference::Expectation, at))
+            };
+            let point =
+                EpochRecord { epoch, train: measure(&data.probe), held_out: measure(&data.held_out), train_seconds };
+            training.network.take_activity();
+            debug!(epoch, train = point.train.accuracy, held_out = point.held_out.accuracy);
+            observe(&point);
+        }
+    }
+    let network = &mut training.network;
+    let train = measured(network.evaluate(&data.train, Inference::Expectation, evaluation));
+    let held_out = measured(network.evaluate(&data.held_out, Inference::Expectation, evaluation));
+    let sampled = SAMPLE_COUNTS.map(|count| {
+        (run.sampled_inference && run.is_stochastic()).then(|| {
+            let inference = Inference::Samples { count, combine: run.combine };
+            network.evaluate(&data.held_out, inference, evaluation.child("samples").index(u64::from(count))).accuracy
+        })
+    });
+    RunRecord {
+        sweep: sweep.into(),
+        run: run.clone(),
+        train,
+        held_out,
+        sampled,
+        train_seconds,
+        train_samples: activity.samples,
+        weights: network.matrices().iter().map(|matrix| matrix.shape().weights() as u64).sum(),
+        activity,
+    }
+}
+
+fn measured(evaluation: Evaluation) -> Measured {
+    Measured { accuracy: evaluation.accuracy, cross_entropy: evaluation.cross_entropy }
+}
