@@ -115,7 +115,7 @@ impl IdxFile {
             path: path.into(),
             count: 0,
             body_len: 0,
-            header: vec![0; expected.header_len()],
+            header: Vec::new(),
             expected_digest: expected.entry.sha256,
             source: if gzip {
                 Source::Gzip(Box::new(GzDecoder::new(reader)))
@@ -125,7 +125,7 @@ impl IdxFile {
             hash: Sha256::new(),
             position: 0,
         };
-        let mut header = std::mem::take(&mut this.header);
+        let mut header = vec![0; expected.header_len()];
         this.fill(&mut header, expected.header_len() as u64)?;
         let word = |i: usize| {
             u32::from_be_bytes(
