@@ -27,7 +27,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use keys::{KEYS, Value};
-pub use run::Run;
+pub use run::{Run, SplitSpec};
 
 use keys::{find, near_miss};
 
