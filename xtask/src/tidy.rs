@@ -1,5 +1,9 @@
-use clap::Args;
 use crate::failure::Outcome;
+use clap::Args;
 #[derive(Args)]
 pub struct Tidy {}
-impl Tidy { pub fn run(self) -> Outcome { Ok(()) } }
+impl Tidy {
+    pub fn run(self) -> Outcome {
+        Ok(())
+    }
+}

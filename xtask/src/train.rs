@@ -32,7 +32,10 @@ pub struct Train {
 impl Train {
     pub fn run(self) -> Outcome {
         let sweep = sweep::load(&self.spec, &self.overrides)?;
-        let run = sweep.runs.first().ok_or_else(|| Failure::input(anyhow::anyhow!("the sweep has no run")))?;
+        let run = sweep
+            .runs
+            .first()
+            .ok_or_else(|| Failure::input(anyhow::anyhow!("the sweep has no run")))?;
         let prepared = data::prepare(&self.source, std::slice::from_ref(run))?;
         let record = execute(&sweep.name, run, &prepared[&run.split], |point| {
             tracing::info!(
@@ -58,12 +61,7 @@ impl Train {
 }
 
 /// Trains `run` from scratch and tests it; `observe` sees every point of the learning curve as it comes.
-pub fn execute(
-    sweep: &str,
-    run: &Run,
-    data: &Prepared,
-    mut observe: impl FnMut(&EpochRecord),
-) -> RunRecord {
+pub fn execute(sweep: &str, run: &Run, data: &Prepared, mut observe: impl FnMut(&EpochRecord)) -> RunRecord {
     let _span = debug_span!("run", id = run.id).entered();
     let seed = SeedPath::root(run.seed);
     let network = Network::<f32>::software(run.rule.clone(), &run.widths, seed.child("init"))
@@ -82,13 +80,20 @@ pub fn execute(
         let epoch = training.epoch();
         if epoch % run.evaluate_every == 0 || epoch == run.epochs {
             let at = evaluation.index(u64::from(epoch));
-            let mut measure = |examples| {
-                measured(training.network.evaluate(examples, Inference::Expectation, at))
+            let mut measure =
+                |examples| measured(training.network.evaluate(examples, Inference::Expectation, at));
+            let point = EpochRecord {
+                epoch,
+                train: measure(&data.probe),
+                held_out: measure(&data.held_out),
+                train_seconds,
             };
-            let point =
-                EpochRecord { epoch, train: measure(&data.probe), held_out: measure(&data.held_out), train_seconds };
             training.network.take_activity();
-            debug!(epoch, train = point.train.accuracy, held_out = point.held_out.accuracy);
+            debug!(
+                epoch,
+                train = point.train.accuracy,
+                held_out = point.held_out.accuracy
+            );
             observe(&point);
         }
     }
@@ -97,8 +102,17 @@ pub fn execute(
     let held_out = measured(network.evaluate(&data.held_out, Inference::Expectation, evaluation));
     let sampled = SAMPLE_COUNTS.map(|count| {
         (run.sampled_inference && run.is_stochastic()).then(|| {
-            let inference = Inference::Samples { count, combine: run.combine };
-            network.evaluate(&data.held_out, inference, evaluation.child("samples").index(u64::from(count))).accuracy
+            let inference = Inference::Samples {
+                count,
+                combine: run.combine,
+            };
+            network
+                .evaluate(
+                    &data.held_out,
+                    inference,
+                    evaluation.child("samples").index(u64::from(count)),
+                )
+                .accuracy
         })
     });
     RunRecord {
@@ -109,11 +123,18 @@ pub fn execute(
         sampled,
         train_seconds,
         train_samples: activity.samples,
-        weights: network.matrices().iter().map(|matrix| matrix.shape().weights() as u64).sum(),
+        weights: network
+            .matrices()
+            .iter()
+            .map(|matrix| matrix.shape().weights() as u64)
+            .sum(),
         activity,
     }
 }
 
 fn measured(evaluation: Evaluation) -> Measured {
-    Measured { accuracy: evaluation.accuracy, cross_entropy: evaluation.cross_entropy }
+    Measured {
+        accuracy: evaluation.accuracy,
+        cross_entropy: evaluation.cross_entropy,
+    }
 }

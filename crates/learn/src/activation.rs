@@ -35,12 +35,17 @@ impl Activation {
     /// `f'(a) / f'(0)`, in [0, 1]; for ReLU, `[a > 0]`.
     pub fn relative_slope<R: Real>(self, a: R) -> R {
         match self {
-            Activation::Sigmoid => {
-                let q = sigmoid(a);
-                R::of(4.0) * q * (R::one() - q)
-            }
+            Activation::Sigmoid => sigmoid_slope(sigmoid(a)),
             Activation::HardSigmoid => indicator(a.abs() < R::of(2.0)),
             Activation::Relu => indicator(a > R::zero()),
+        }
+    }
+
+    /// [`Activation::relative_slope`] of `a` from `a` and `f(a)`, where the latter is at hand and saves an exponential.
+    pub(crate) fn relative_slope_at<R: Real>(self, a: R, value: R) -> R {
+        match self {
+            Activation::Sigmoid => sigmoid_slope(value),
+            Activation::HardSigmoid | Activation::Relu => self.relative_slope(a),
         }
     }
 
@@ -56,6 +61,10 @@ impl Activation {
     pub const fn has_binary_slope(self) -> bool {
         matches!(self, Activation::HardSigmoid | Activation::Relu)
     }
+}
+
+fn sigmoid_slope<R: Real>(q: R) -> R {
+    R::of(4.0) * q * (R::one() - q)
 }
 
 pub(crate) fn sigmoid<R: Real>(a: R) -> R {

@@ -2,6 +2,17 @@
 
 use bitpulse_core::Real;
 
+/// Pixel levels over 255.
+pub(crate) const PIXEL_VALUE: [f64; 256] = {
+    let mut values = [0.0; 256];
+    let mut level = 0;
+    while level < 256 {
+        values[level] = level as f64 / 255.0;
+        level += 1;
+    }
+    values
+};
+
 /// The share of draws below `draw`: a uniform value in [0, 1) with 16 bits.
 pub(crate) fn uniform<R: Real>(draw: u16) -> R {
     R::of(f64::from(draw) * (1.0 / 65536.0))

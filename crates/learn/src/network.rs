@@ -1,8 +1,10 @@
-use bitpulse_core::{Activity, Pulse, Readout, Real, Rng, SeedPath, Shape, Signals, SynapticMatrix, Update};
+use bitpulse_core::{
+    Activity, Pulse, Readout, Real, Rng, SeedPath, Shape, Signal, Signals, SynapticMatrix, Update,
+};
 use rand::RngExt;
 use thiserror::Error;
 
-use crate::draw::pulse_count;
+use crate::draw::{self, pulse_count};
 use crate::kernels::fast;
 use crate::rule::{Derivative, ErrorSignal, HiddenError, InputCoding, Loss, OutputError, Precision};
 use crate::{Activation, Examples, Pixels, Rule, RuleError, Schedule, SoftwareMatrix};
@@ -443,7 +445,9 @@ impl<R: Real> Network<R> {
             for (&line, &level) in pixels.lines.iter().zip(pixels.levels) {
                 levels[usize::from(line)] = match rule.input {
                     InputCoding::Threshold { level: least } => R::of(f64::from(u8::from(level >= least))),
-                    InputCoding::Analog | InputCoding::Bits { .. } => R::of(f64::from(level) / 255.0),
+                    InputCoding::Analog | InputCoding::Bits { .. } => {
+                        R::of(draw::PIXEL_VALUE[usize::from(level)])
+                    }
                 };
             }
             levels[widths[0]] = R::one();
@@ -577,7 +581,11 @@ impl<R: Real> Network<R> {
             }
             let a = &a[..neurons]; // the line after the neurons is that of the biases, which no error reaches
             let ErrorSignal::Bs { hidden, .. } = rule.error else {
-                high_precision_hidden_error(rule, a, z, rng, draws, errors.push_analog());
+                let values = match learning.inputs[layer].get(sample) {
+                    Signal::Analog(values) => Some(&values[..neurons]),
+                    Signal::Bits(_) | Signal::Pulses { .. } => None,
+                };
+                high_precision_hidden_error(rule, a, z, values, rng, errors.push_analog());
                 activity.backward.activations += neurons as u64;
                 activity.backward.macs += neurons as u64;
                 continue;
@@ -710,7 +718,7 @@ fn code_input<R: Real>(
         InputCoding::Analog => {
             let out = out.push_analog();
             for (&line, &level) in coded() {
-                out[usize::from(line)] = R::of(f64::from(level) / 255.0);
+                out[usize::from(line)] = R::of(draw::PIXEL_VALUE[usize::from(level)]);
             }
             out[bias as usize] = R::one();
         }
@@ -731,7 +739,7 @@ fn code_input<R: Real>(
             } else {
                 let counted = coded().zip(draws.iter()).map(|((&line, &level), &draw)| Pulse {
                     line: u32::from(line),
-                    count: pulse_count(f64::from(level) / 255.0, pulses, draw),
+                    count: pulse_count(draw::PIXEL_VALUE[usize::from(level)], pulses, draw),
                 });
                 out.push_pulses(counted.chain([Pulse {
                     line: bias,
@@ -925,25 +933,31 @@ fn race<R: Real>(z: &[R], gain: R, rng: &mut Rng) -> usize {
     best.0
 }
 
-/// `-dE/dz` at hidden neurons: `a s f'(s z)` with the derivative as the rule draws it, unbiased.
+/// `-dE/dz` at hidden neurons: `a s f'(s z)` with the derivative as the rule draws it, unbiased. `values` are `f(s z)`
+/// where the forward pass computed them.
 fn high_precision_hidden_error<R: Real>(
     rule: &Rule,
     a: &[R],
     z: &[R],
+    values: Option<&[R]>,
     rng: &mut Rng,
-    draws: &mut Vec<u16>,
     delta: &mut [R],
 ) {
     let gain = R::of(rule.gain);
     let scale = R::of(rule.gain * rule.activation.slope_at_zero());
-    draws.clear();
     let drawn = SlopePulses::new(rule).filter(|slope| slope.draws_per_neuron() > 0);
-    for ((delta, &a), &z) in delta.iter_mut().zip(a).zip(z) {
-        let slope = match drawn {
-            Some(slope) => R::of(f64::from(slope.count(rule, z, rng)) * slope.unit_value()),
-            None => rule.activation.relative_slope(gain * z),
-        };
-        *delta = a * scale * slope;
+    if let Some(slope) = drawn {
+        for ((delta, &a), &z) in delta.iter_mut().zip(a).zip(z) {
+            *delta = a * scale * R::of(f64::from(slope.count(rule, z, rng)) * slope.unit_value());
+        }
+    } else if let Some(values) = values {
+        for (((delta, &a), &z), &value) in delta.iter_mut().zip(a).zip(z).zip(values) {
+            *delta = a * scale * rule.activation.relative_slope_at(gain * z, value);
+        }
+    } else {
+        for ((delta, &a), &z) in delta.iter_mut().zip(a).zip(z) {
+            *delta = a * scale * rule.activation.relative_slope(gain * z);
+        }
     }
 }
 
@@ -1058,5 +1072,113 @@ impl<R: Real> SignalSign<R> {
             }
         };
         if a < R::zero() { -magnitude } else { magnitude }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Mean and five standard errors of `count` draws of `draw`.
+    fn moments(count: u32, mut draw: impl FnMut(&mut Rng) -> f64) -> (f64, f64) {
+        let mut rng = SeedPath::root(21).rng();
+        let draws: Vec<f64> = (0..count).map(|_| draw(&mut rng)).collect();
+        let mean = draws.iter().sum::<f64>() / f64::from(count);
+        let variance = draws.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / f64::from(count);
+        (mean, 5.0 * (variance / f64::from(count)).sqrt())
+    }
+
+    #[test]
+    fn derivative_pulses_have_the_mean_of_the_derivative() {
+        let sigmoid = Rule {
+            activation: Activation::Sigmoid,
+            gain: 1.5,
+            ..Rule::binary_stochastic()
+        };
+        for (derivative, rate) in [
+            (Derivative::Bs { pulses: 1 }, 1.0),
+            (Derivative::Bs { pulses: 4 }, 4.0),
+            (Derivative::Coincidence, 0.25),
+        ] {
+            let rule = Rule {
+                derivative,
+                ..sigmoid.clone()
+            };
+            let slope = SlopePulses::new(&rule).expect("a sigmoid's binary derivative is drawn");
+            for z in [-1.5_f64, 0.0, 0.4] {
+                let (mean, bound) = moments(20_000, |rng| f64::from(slope.count(&rule, z, rng)));
+                let expected = rate * rule.activation.relative_slope(rule.gain * z);
+                assert!(
+                    (mean - expected).abs() < bound + 1e-4,
+                    "{derivative:?} at {z}: {mean} against {expected}"
+                );
+            }
+        }
+        let hard = Rule::binary_stochastic();
+        let slope = SlopePulses::new(&hard).expect("the hard sigmoid's slope is a bit");
+        assert_eq!(slope.draws_per_neuron(), 0);
+        assert_eq!(
+            slope.count(&hard, 1.9 / hard.gain, &mut SeedPath::root(0).rng()),
+            1
+        );
+        assert_eq!(
+            slope.count(&hard, -2.1 / hard.gain, &mut SeedPath::root(0).rng()),
+            0
+        );
+    }
+
+    #[test]
+    fn the_stochastic_sign_is_unbiased_up_to_saturation() {
+        let a = [0.1_f64, -0.3, 0.5, -0.7];
+        let hidden = HiddenError::StochasticSign {
+            pulses: 2,
+            saturation: 1.5,
+        };
+        let mut mean_magnitude = None;
+        let sign = SignalSign::new(hidden, &a, &mut mean_magnitude);
+        assert_eq!(mean_magnitude, Some(0.4));
+        for a in a {
+            let (mean, bound) = moments(20_000, |rng| f64::from(sign.count(a, rng)));
+            let expected = 2.0 * (a / 0.6).clamp(-1.0, 1.0);
+            assert!(
+                (mean - expected).abs() < bound + 1e-4,
+                "at {a}: {mean} against {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn class_draws_follow_the_softmax() {
+        let z = [0.3_f64, -1.0, 1.2];
+        for gain in [1.0, 2.0] {
+            let mut p = [0.0; 3];
+            softmax(&z.map(|z| gain * z), &mut p);
+            for class in 0..3 {
+                let (mean, bound) = moments(20_000, |rng| f64::from(u8::from(race(&z, gain, rng) == class)));
+                assert!(
+                    (mean - p[class]).abs() < bound,
+                    "race: {mean} against {}",
+                    p[class]
+                );
+                let (mean, bound) = moments(20_000, |rng| f64::from(u8::from(draw_class(&p, rng) == class)));
+                assert!(
+                    (mean - p[class]).abs() < bound,
+                    "categorical: {mean} against {}",
+                    p[class]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_class_error_names_target_and_drawn_class_or_nothing() {
+        let mut pulses = Vec::new();
+        push_class_error(2, 2, &mut pulses);
+        assert!(pulses.is_empty());
+        push_class_error(2, 0, &mut pulses);
+        assert_eq!(
+            pulses,
+            [Pulse { line: 0, count: -1 }, Pulse { line: 2, count: 1 }]
+        );
     }
 }

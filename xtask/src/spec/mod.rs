@@ -73,7 +73,11 @@ type Settings = BTreeMap<&'static str, Given>;
 /// # Errors
 /// With every unknown key, wrong type, value out of range and combination that makes no sense.
 pub fn parse(name: &str, path: &PathBuf, text: &str, overrides: &[String]) -> Result<Sweep, SpecError> {
-    let mut reader = Reader { path: path.display().to_string(), text, problems: Vec::new() };
+    let mut reader = Reader {
+        path: path.display().to_string(),
+        text,
+        problems: Vec::new(),
+    };
     let parts = reader.parts();
     let forced = reader.overrides(overrides);
     let mut runs = Vec::new();
@@ -83,9 +87,12 @@ pub fn parse(name: &str, path: &PathBuf, text: &str, overrides: &[String]) -> Re
         runs = reader.expand(parts, &forced);
     }
     match parts {
-        Some(parts) if reader.problems.is_empty() => {
-            Ok(Sweep { name: name.into(), question: parts.question, notes: parts.notes, runs })
-        }
+        Some(parts) if reader.problems.is_empty() => Ok(Sweep {
+            name: name.into(),
+            question: parts.question,
+            notes: parts.notes,
+            runs,
+        }),
         _ => Err(SpecError(reader.problems)),
     }
 }
@@ -115,7 +122,10 @@ impl Reader<'_> {
     }
 
     fn problem(&mut self, place: impl Into<String>, message: impl Into<String>) {
-        self.problems.push(Problem { place: place.into(), message: message.into() });
+        self.problems.push(Problem {
+            place: place.into(),
+            message: message.into(),
+        });
     }
 
     /// Reads the tables; `None` when the text is not TOML at all.
@@ -153,7 +163,11 @@ impl Reader<'_> {
                     }
                 }
                 (name @ ("question" | "notes" | "base" | "axes" | "rules"), _) => {
-                    let wanted = if matches!(name, "question" | "notes") { "a text" } else { "a table" };
+                    let wanted = if matches!(name, "question" | "notes") {
+                        "a text"
+                    } else {
+                        "a table"
+                    };
                     let place = self.place(&value.span());
                     self.problem(place, format!("`{name}`: expected {wanted}"));
                 }
@@ -165,7 +179,10 @@ impl Reader<'_> {
                         String::new()
                     };
                     let allowed = "question, notes, [base], [rules.NAME], [axes]";
-                    self.problem(place, format!("unknown key `{name}`: allowed are {allowed}{hint}"));
+                    self.problem(
+                        place,
+                        format!("unknown key `{name}`: allowed are {allowed}{hint}"),
+                    );
                 }
             }
         }
@@ -176,7 +193,10 @@ impl Reader<'_> {
     fn settings(&mut self, table: &DeTable<'_>) -> Vec<(&'static str, Given)> {
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
-        entries.into_iter().filter_map(|(key, value)| self.setting(key, value)).collect()
+        entries
+            .into_iter()
+            .filter_map(|(key, value)| self.setting(key, value))
+            .collect()
     }
 
     fn setting(
@@ -186,9 +206,10 @@ impl Reader<'_> {
     ) -> Option<(&'static str, Given)> {
         let place = self.place(&name.span());
         let items: Vec<(String, Option<Value>)> = match value.get_ref() {
-            DeValue::Array(items) => {
-                items.iter().map(|item| (self.place(&item.span()), scalar(item.get_ref()))).collect()
-            }
+            DeValue::Array(items) => items
+                .iter()
+                .map(|item| (self.place(&item.span()), scalar(item.get_ref())))
+                .collect(),
             single => vec![(self.place(&value.span()), scalar(single))],
         };
         self.check(name.get_ref().as_ref(), place, items)
@@ -203,10 +224,10 @@ impl Reader<'_> {
     ) -> Option<(&'static str, Given)> {
         let Some(key) = find(name) else {
             let names = KEYS.iter().map(|key| key.name);
-            let hint = near_miss(name, names.clone())
-                .map_or_else(|| format!("allowed are {}", names.collect::<Vec<_>>().join(", ")), |near| {
-                    format!("did you mean `{near}`?")
-                });
+            let hint = near_miss(name, names.clone()).map_or_else(
+                || format!("allowed are {}", names.collect::<Vec<_>>().join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
             self.problem(place, format!("unknown setting `{name}`; {hint}"));
             return None;
         };
@@ -225,7 +246,10 @@ impl Reader<'_> {
                 Some((found, None)) => {
                     self.problem(place, format!("`{name}`: found `{found}`; allowed is {allowed}"));
                 }
-                None => self.problem(place, format!("`{name}`: found a table or date; allowed is {allowed}")),
+                None => self.problem(
+                    place,
+                    format!("`{name}`: found a table or date; allowed is {allowed}"),
+                ),
             }
         }
         Some((key.name, Given { values, place }))
@@ -242,9 +266,10 @@ impl Reader<'_> {
             };
             let items = match DeValue::parse(text.trim()) {
                 Ok(value) => match value.get_ref() {
-                    DeValue::Array(items) => {
-                        items.iter().map(|item| (place.clone(), scalar(item.get_ref()))).collect()
-                    }
+                    DeValue::Array(items) => items
+                        .iter()
+                        .map(|item| (place.clone(), scalar(item.get_ref())))
+                        .collect(),
                     single => vec![(place.clone(), scalar(single))],
                 },
                 Err(_) => vec![(place.clone(), Some(Value::Text(text.trim().into())))],
@@ -258,14 +283,23 @@ impl Reader<'_> {
 
     /// All runs: for each rule, every combination of the values given.
     fn expand(&mut self, parts: &Parts, forced: &Settings) -> Vec<Run> {
-        let axis = |name: &str| parts.axes.iter().find(|(key, _)| *key == name).map(|(_, given)| given);
+        let axis = |name: &str| {
+            parts
+                .axes
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, given)| given)
+        };
         let default_rule = || match parts.rules.keys().next() {
             // A file that names rules and asks for none means all of them.
             Some(_) => Given {
                 values: parts.rules.keys().cloned().map(Value::Text).collect(),
                 place: format!("{}: [rules]", self.path),
             },
-            None => Given { values: vec![keys::Default::Text("bs").value()], place: self.path.clone() },
+            None => Given {
+                values: vec![keys::Default::Text("bs").value()],
+                place: self.path.clone(),
+            },
         };
         let rules = forced
             .get("rule")
@@ -282,8 +316,10 @@ impl Reader<'_> {
                 None if parts.rules.is_empty() => &empty,
                 None => {
                     let names: Vec<&str> = parts.rules.keys().map(String::as_str).collect();
-                    let hint = near_miss(&name, names.iter().copied())
-                        .map_or_else(|| format!("named are {}", names.join(", ")), |n| format!("did you mean `{n}`?"));
+                    let hint = near_miss(&name, names.iter().copied()).map_or_else(
+                        || format!("named are {}", names.join(", ")),
+                        |n| format!("did you mean `{n}`?"),
+                    );
                     self.problem(rules.place.clone(), format!("no table [rules.{name}]; {hint}"));
                     continue;
                 }
@@ -291,7 +327,10 @@ impl Reader<'_> {
             let mut combined: Vec<(&'static str, Given)> = Vec::new();
             // Axes first and in the order of the file, so that runs come in that order.
             let ordered = parts.axes.iter().map(|(key, _)| *key);
-            let others = KEYS.iter().map(|key| key.name).filter(|name| axis(name).is_none());
+            let others = KEYS
+                .iter()
+                .map(|key| key.name)
+                .filter(|name| axis(name).is_none());
             for key in ordered.chain(others).filter(|key| *key != "rule") {
                 let given = forced
                     .get(key)
@@ -333,7 +372,10 @@ impl Reader<'_> {
                             .iter()
                             .find(|(name, _)| *name == key)
                             .map_or_else(|| self.path.clone(), |(_, given)| given.place.clone());
-                        let problem = Problem { place, message: format!("rule {rule}: {message}") };
+                        let problem = Problem {
+                            place,
+                            message: format!("rule {rule}: {message}"),
+                        };
                         if !self.problems.contains(&problem) {
                             self.problems.push(problem);
                         }
@@ -355,7 +397,9 @@ fn name_runs(runs: &mut [Run]) {
             // A setting that follows from the rule does not need to be named beside it.
             runs.iter().any(|run| {
                 let same_rule = |other: &&Run| other.rule_name() == run.rule_name();
-                runs.iter().filter(same_rule).any(|other| other.settings[key] != run.settings[key])
+                runs.iter()
+                    .filter(same_rule)
+                    .any(|other| other.settings[key] != run.settings[key])
             })
         })
         .collect();
@@ -363,7 +407,11 @@ fn name_runs(runs: &mut [Run]) {
         let mut id = run.rule_name().to_string();
         for key in &varying {
             let value = &run.settings[key];
-            id += &if *key == "network" { format!("_{value}") } else { format!("_{key}-{value}") };
+            id += &if *key == "network" {
+                format!("_{value}")
+            } else {
+                format!("_{key}-{value}")
+            };
         }
         run.id = format!("{id}_seed-{}", run.settings["seed"]);
     }
@@ -372,7 +420,9 @@ fn name_runs(runs: &mut [Run]) {
 fn scalar(value: &DeValue<'_>) -> Option<Value> {
     Some(match value {
         DeValue::String(text) => Value::Text(text.to_string()),
-        DeValue::Integer(number) => Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok()?),
+        DeValue::Integer(number) => {
+            Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok()?)
+        }
         DeValue::Float(number) => Value::Number(number.as_str().parse().ok()?),
         DeValue::Boolean(flag) => Value::Flag(*flag),
         DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => return None,
@@ -389,7 +439,12 @@ mod tests {
     }
 
     fn messages(text: &str, overrides: &[&str]) -> Vec<String> {
-        parse_text(text, overrides).unwrap_err().0.iter().map(ToString::to_string).collect()
+        parse_text(text, overrides)
+            .unwrap_err()
+            .0
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -397,19 +452,30 @@ mod tests {
         let text = "[base]\nepoch = 3\nbatch = 0\n\n[axes]\nseed = [1, \"two\"]\n";
         let found = messages(text, &[]);
         assert_eq!(found.len(), 3, "{found:?}");
-        assert_eq!(found[0], "test.toml:2:1: unknown setting `epoch`; did you mean `epochs`?");
+        assert_eq!(
+            found[0],
+            "test.toml:2:1: unknown setting `epoch`; did you mean `epochs`?"
+        );
         assert_eq!(
             found[1],
             "test.toml:3:9: `batch`: found `0`; allowed is a whole number from 1 to 65536"
         );
-        assert!(found[2].starts_with("test.toml:6:12: `seed`: found `two`; allowed is a whole number"), "{}", found[2]);
+        assert!(
+            found[2].starts_with("test.toml:6:12: `seed`: found `two`; allowed is a whole number"),
+            "{}",
+            found[2]
+        );
     }
 
     #[test]
     fn mistakes_between_settings_name_the_setting_that_can_mend_them() {
         let found = messages("[base]\nactivation = \"relu\"\nepochs = 2\n", &[]);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].starts_with("test.toml:2:1: rule bs: binary forward signal with ReLU"), "{}", found[0]);
+        assert!(
+            found[0].starts_with("test.toml:2:1: rule bs: binary forward signal with ReLU"),
+            "{}",
+            found[0]
+        );
         let found = messages("[base]\nnetwork = \"100-10\"\n", &[]);
         assert!(found[0].contains("784"), "{}", found[0]);
     }
@@ -419,8 +485,14 @@ mod tests {
         assert!(messages("[base\n", &[])[0].starts_with("test.toml:1:6: "));
         assert!(messages("epochs = 3\n", &[])[0].contains("[base] epochs"));
         assert!(messages("", &["epochs"])[0].contains("expected key=value"));
-        assert!(messages("", &["rule=bs", "epochs=many"])[0].starts_with("--set epochs=many: `epochs`: found `many`"));
-        assert!(messages("[rules.bs]\n[rules.hp]\n[axes]\nrule=[\"bss\"]\n", &[])[0].contains("did you mean `bs`?"));
+        assert!(
+            messages("", &["rule=bs", "epochs=many"])[0]
+                .starts_with("--set epochs=many: `epochs`: found `many`")
+        );
+        assert!(
+            messages("[rules.bs]\n[rules.hp]\n[axes]\nrule=[\"bss\"]\n", &[])[0]
+                .contains("did you mean `bs`?")
+        );
     }
 
     #[test]
@@ -450,6 +522,9 @@ mod tests {
         assert_eq!(sweep.runs.len(), 3);
         assert_eq!(sweep.runs[2].settings["seed"], Value::Integer(9));
         assert_eq!(sweep.runs[2].settings["epochs"], Value::Integer(2));
-        assert_eq!(sweep.runs[2].settings["activation"], Value::Text("sigmoid".into()));
+        assert_eq!(
+            sweep.runs[2].settings["activation"],
+            Value::Text("sigmoid".into())
+        );
     }
 }
