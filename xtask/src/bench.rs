@@ -1,9 +1,189 @@
+use std::time::Instant;
+
+use bitpulse_core::SeedPath;
+use bitpulse_learn::{Activation, Decay, Examples, Network, Rule, Schedule};
+use clap::{Args, ValueEnum};
+use nalgebra::DMatrix;
+use rand::seq::SliceRandom;
+use serde_json::json;
+
+use crate::data::{self, Source};
 use crate::failure::Outcome;
-use clap::Args;
+use crate::spec;
+
+/// `cargo xtask bench`
 #[derive(Args)]
-pub struct Bench {}
+pub struct Bench {
+    /// What is measured
+    #[arg(value_enum, default_value = "all")]
+    group: Group,
+    /// Print the figures as one JSON document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    source: Source,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Group {
+    All,
+    /// Training throughput, MNIST, one core
+    Train,
+}
+
+/// One figure and its share of what this machine could do at most.
+struct Figure {
+    name: String,
+    value: f64,
+    unit: &'static str,
+    roofline_share: f64,
+}
+
+/// Samples of one timed block, blocks of a figure, and samples trained before the first so that late training, where
+/// most errors are silent, is what is measured.
+const BLOCK: usize = 6_000;
+const BLOCKS: usize = 7;
+const WARM_UP: usize = 60_000;
+
 impl Bench {
     pub fn run(self) -> Outcome {
+        let run = spec::default_run();
+        let prepared = data::prepare(&self.source, std::slice::from_ref(&run))?;
+        let figures = match self.group {
+            Group::All | Group::Train => train(&prepared[&run.split].train),
+        };
+        if self.json {
+            let figures: Vec<_> = figures
+                .iter()
+                .map(|f| json!({"name": f.name, "value": f.value, "unit": f.unit, "roofline_share": f.roofline_share}))
+                .collect();
+            println!("{}", serde_json::to_string_pretty(&figures)?);
+        } else {
+            for f in figures {
+                println!(
+                    "{:44} {:>12.0} {}  ({:.0} % of the roofline)",
+                    f.name,
+                    f.value,
+                    f.unit,
+                    100.0 * f.roofline_share
+                );
+            }
+        }
         Ok(())
     }
+}
+
+fn train(examples: &Examples) -> Vec<Figure> {
+    let bs = Rule::binary_stochastic();
+    let hp = Rule {
+        activation: Activation::Relu,
+        ..Rule::high_precision()
+    };
+    let steps = |output, hidden| Schedule {
+        output,
+        hidden,
+        decay: Decay::Constant,
+        floor: 1.0,
+    };
+    let bytes_per_second = stream_roof();
+    let flops = product_roof();
+    let online = |rule: &Rule, schedule: Schedule| {
+        let (rate, bytes, _) = throughput(rule, schedule, examples, 1);
+        (rate, rate * bytes / bytes_per_second)
+    };
+    let (bs_rate, bs_share) = online(&bs, steps(0.06, 0.003));
+    let (hp_rate, hp_share) = online(&hp, steps(0.01, 0.01));
+    let (batch_rate, _, batch_flops) = throughput(&hp, steps(0.01 / 32.0, 0.01 / 32.0), examples, 128);
+    [
+        ("train/bs/784-256-10/batch1/software", bs_rate, bs_share),
+        ("train/hp/784-256-10/batch1/software", hp_rate, hp_share),
+        (
+            "train/hp/784-256-10/batch128/software",
+            batch_rate,
+            batch_rate * batch_flops / flops,
+        ),
+    ]
+    .into_iter()
+    .map(|(name, value, roofline_share)| Figure {
+        name: name.into(),
+        value,
+        unit: "samples/s",
+        roofline_share,
+    })
+    .collect()
+}
+
+/// Samples a second (median of blocks), and per sample the bytes of weights that must move and the floating-point
+/// operations of a dense network.
+fn throughput(rule: &Rule, schedule: Schedule, examples: &Examples, batch: usize) -> (f64, f64, f64) {
+    const WIDTHS: [usize; 3] = [784, 256, 10];
+    let seed = SeedPath::root(1);
+    let mut network = Network::<f32>::software(rule.clone(), &WIDTHS, seed.child("init"))
+        .expect("the named rules and these widths are sound");
+    let mut order: Vec<u32> = (0..examples.len() as u32).collect();
+    order.shuffle(&mut seed.child("shuffle").rng());
+    let mut step = 0;
+    let mut learn = |network: &mut Network<f32>, indices: &[u32]| {
+        for batch in indices.chunks(batch) {
+            network.learn(examples, batch, &schedule, 0.0, seed.index(step));
+            step += 1;
+        }
+    };
+    learn(&mut network, &order[..WARM_UP.min(order.len())]);
+    network.take_activity();
+    let mut seconds = Vec::new();
+    for block in order.chunks_exact(BLOCK).take(BLOCKS) {
+        let start = Instant::now();
+        learn(&mut network, block);
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    let activity = network.take_activity();
+    let cells = activity.forward.driven_cells
+        + activity.backward.driven_cells
+        // A moved weight is read and written.
+        + 2 * (activity.update.set_pulses + activity.update.reset_pulses);
+    let weights: usize = WIDTHS.windows(2).map(|pair| pair[0] * pair[1]).sum();
+    let bytes = size_of::<f32>() as f64 * cells as f64 / activity.samples as f64;
+    // Forward and update of all weights, backward of those behind the hidden layer.
+    let flops = 2.0 * (2 * weights + WIDTHS[1] * WIDTHS[2]) as f64;
+    (BLOCK as f64 / seconds[seconds.len() / 2], bytes, flops)
+}
+
+/// Bytes a second that one core reads from an array as large as the first layer's weights.
+fn stream_roof() -> f64 {
+    let values = vec![1.0_f32; 784 * 256];
+    best_rate(|| {
+        let mut sums = [0.0_f32; 64];
+        for chunk in values.as_chunks::<64>().0 {
+            for (sum, value) in sums.iter_mut().zip(chunk) {
+                *sum += value;
+            }
+        }
+        std::hint::black_box(sums);
+        size_of_val(values.as_slice()) as f64
+    })
+}
+
+/// Floating-point operations a second that one core reaches in a large product of matrices.
+fn product_roof() -> f64 {
+    const N: usize = 512;
+    let a = DMatrix::<f32>::from_element(N, N, 0.5);
+    let mut c = DMatrix::<f32>::zeros(N, N);
+    best_rate(|| {
+        c.gemm(1.0, &a, &a, 0.0);
+        std::hint::black_box(&c);
+        2.0 * (N * N * N) as f64
+    })
+}
+
+/// The best of many runs of `work`, in units of what it returns a second: a roof is what is possible, not what is usual.
+fn best_rate(mut work: impl FnMut() -> f64) -> f64 {
+    (0..200)
+        .map(|_| {
+            let start = Instant::now();
+            let amount = work();
+            amount / start.elapsed().as_secs_f64()
+        })
+        .fold(0.0, f64::max)
 }

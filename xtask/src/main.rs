@@ -9,6 +9,7 @@ mod data;
 mod failure;
 mod record;
 mod report;
+mod settings;
 mod spec;
 mod sweep;
 mod tidy;
@@ -46,6 +47,8 @@ enum Verb {
     Train(train::Train),
     /// Write the report of a finished sweep again
     Report(report::Report),
+    /// List every setting of a run: what it may be, its default, what it means
+    Settings(settings::Settings),
     /// Look after the data sets
     Data(data::Data),
     /// Measure how fast things are
@@ -75,10 +78,14 @@ fn main() -> ExitCode {
         Verb::Sweep(verb) => verb.run(),
         Verb::Train(verb) => verb.run(),
         Verb::Report(verb) => verb.run(),
+        Verb::Settings(_) => {
+            settings::Settings::run();
+            Ok(())
+        }
         Verb::Data(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),
-        Verb::Tidy(verb) => verb.run(),
-        Verb::Ci(verb) => verb.run(),
+        Verb::Tidy(_) => tidy::Tidy::run(),
+        Verb::Ci(_) => ci::Ci::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -25,7 +25,7 @@ pub(crate) fn uniform<R: Real>(draw: u16) -> R {
 pub(crate) fn pulse_count<R: Real>(p: R, pulses: u16, draw: u16) -> i16 {
     let expected = R::of(f64::from(pulses)) * p;
     let count = (expected + uniform::<R>(draw)).floor().as_f64() as i16;
-    count.min(pulses as i16)
+    count.min(pulses.cast_signed())
 }
 
 /// Whether a pixel of `level` fires: with probability `level / 255` to 16 bits, 0 never and 255 always.

@@ -123,6 +123,9 @@ impl<R: Real> Network<R> {
     ///
     /// # Errors
     /// When the widths or the rule make no sense.
+    ///
+    /// # Panics
+    /// When `make` builds a matrix of another shape than it was asked for.
     pub fn new(
         rule: Rule,
         widths: &[usize],
@@ -550,7 +553,6 @@ impl<R: Real> Network<R> {
         let (before, after) = errors.split_at_mut(layer);
         let (errors, incoming) = (&mut before[layer - 1], &after[0]);
         let Scratch {
-            draws,
             rngs,
             backward,
             pulses,
@@ -743,7 +745,7 @@ fn code_input<R: Real>(
                 });
                 out.push_pulses(counted.chain([Pulse {
                     line: bias,
-                    count: pulses as i16,
+                    count: pulses.cast_signed(),
                 }]));
             }
         }
@@ -783,7 +785,7 @@ fn fire<R: Real>(
     }
     counts.push(Pulse {
         line: bias,
-        count: pulses as i16,
+        count: pulses.cast_signed(),
     });
     if pulses == 1 {
         out.push_bits(

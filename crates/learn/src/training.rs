@@ -55,7 +55,7 @@ impl<R: Real> Training<R> {
         self.order
             .shuffle(&mut self.seed.child("shuffle").index(epoch).rng());
         let at = self.seed.child("learn").index(epoch);
-        let total = self.epochs as f64 * examples.len() as f64;
+        let total = f64::from(self.epochs) * examples.len() as f64;
         let before = epoch as f64 * examples.len() as f64;
         for (step, batch) in self.order.chunks(self.batch).enumerate() {
             let progress = (before + (step * self.batch) as f64) / total;

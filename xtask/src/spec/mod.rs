@@ -97,6 +97,12 @@ pub fn parse(name: &str, path: &PathBuf, text: &str, overrides: &[String]) -> Re
     }
 }
 
+/// The run that all defaults make.
+pub fn default_run() -> Run {
+    let settings = KEYS.iter().map(|key| (key.name, key.default.value())).collect();
+    Run::from_settings(settings).expect("the defaults make a sound run, as a test checks")
+}
+
 /// The tables of a sweep file, each checked by itself.
 struct Parts {
     question: String,
@@ -513,6 +519,11 @@ mod tests {
             ]
         );
         assert_eq!(sweep.runs[0].settings["forward"], Value::Text("hp".into()));
+    }
+
+    #[test]
+    fn the_defaults_make_a_sound_run() {
+        assert_eq!(default_run().rule_name(), "bs");
     }
 
     #[test]
