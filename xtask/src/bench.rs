@@ -75,16 +75,8 @@ impl Bench {
 
 fn train(examples: &Examples) -> Vec<Figure> {
     let bs = Rule::binary_stochastic();
-    let hp = Rule {
-        activation: Activation::Relu,
-        ..Rule::high_precision()
-    };
-    let steps = |output, hidden| Schedule {
-        output,
-        hidden,
-        decay: Decay::Constant,
-        floor: 1.0,
-    };
+    let hp = Rule { activation: Activation::Relu, ..Rule::high_precision() };
+    let steps = |output, hidden| Schedule { output, hidden, decay: Decay::Constant, floor: 1.0 };
     let bytes_per_second = stream_roof();
     let flops = product_roof();
     let online = |rule: &Rule, schedule: Schedule| {
@@ -97,11 +89,7 @@ fn train(examples: &Examples) -> Vec<Figure> {
     [
         ("train/bs/784-256-10/batch1/software", bs_rate, bs_share),
         ("train/hp/784-256-10/batch1/software", hp_rate, hp_share),
-        (
-            "train/hp/784-256-10/batch128/software",
-            batch_rate,
-            batch_rate * batch_flops / flops,
-        ),
+        ("train/hp/784-256-10/batch128/software", batch_rate, batch_rate * batch_flops / flops),
     ]
     .into_iter()
     .map(|(name, value, roofline_share)| Figure {

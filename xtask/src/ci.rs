@@ -36,12 +36,8 @@ impl Ci {
             ])
         })?;
         stage("tidy", || xtask(&["tidy"]))?;
-        stage("documentation", || {
-            cargo(&["doc", "--quiet", "--workspace", "--no-deps", "--all-features"])
-        })?;
-        stage("doctests", || {
-            cargo(&["test", "--quiet", "--workspace", "--all-features", "--doc"])
-        })?;
+        stage("documentation", || cargo(&["doc", "--quiet", "--workspace", "--no-deps", "--all-features"]))?;
+        stage("doctests", || cargo(&["test", "--quiet", "--workspace", "--all-features", "--doc"]))?;
         stage("quickstart in miniature", miniature)?;
         stage("tests", || {
             if has_nextest {
@@ -64,9 +60,7 @@ fn stage(name: &str, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
-    run(Command::new(env!("CARGO"))
-        .args(arguments)
-        .env("RUSTDOCFLAGS", "-D warnings"))
+    run(Command::new(env!("CARGO")).args(arguments).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// This very program, with other arguments.
@@ -92,10 +86,7 @@ fn miniature() -> anyhow::Result<()> {
     arguments.extend(small.iter().flat_map(|setting| ["--set", *setting]));
     xtask(&arguments)?;
     let rows = std::fs::read_to_string(out.join("results.csv"))?.lines().count();
-    ensure!(
-        rows == 7,
-        "results.csv has {rows} lines, expected a header and 3 rules x 2 seeds"
-    );
+    ensure!(rows == 7, "results.csv has {rows} lines, expected a header and 3 rules x 2 seeds");
     ensure!(is_page(&out.join("report.html"))?, "report.html is not a page");
     Ok(())
 }

@@ -34,9 +34,7 @@ pub struct Source {
 
 impl Source {
     fn mnist(&self) -> PathBuf {
-        self.mnist
-            .clone()
-            .unwrap_or_else(|| workspace::root().join("data/mnist"))
+        self.mnist.clone().unwrap_or_else(|| workspace::root().join("data/mnist"))
     }
 }
 
@@ -78,25 +76,14 @@ pub fn prepare(source: &Source, runs: &[Run]) -> Outcome<BTreeMap<SplitSpec, Arc
             continue;
         }
         loaded = loaded.hold_out(run.split.validation).map_err(Failure::input)?;
-        prepared.insert(
-            run.split,
-            Arc::new(split_examples(&loaded, run.split).map_err(Failure::input)?),
-        );
+        prepared.insert(run.split, Arc::new(split_examples(&loaded, run.split).map_err(Failure::input)?));
     }
     Ok(prepared)
 }
 
 fn split_examples(split: &Split, spec: SplitSpec) -> anyhow::Result<Prepared> {
-    let held_out = if spec.validation > 0 {
-        &split.validation
-    } else {
-        &split.test
-    };
-    let train_count = if spec.train == 0 {
-        split.train.len()
-    } else {
-        spec.train
-    };
+    let held_out = if spec.validation > 0 { &split.validation } else { &split.test };
+    let train_count = if spec.train == 0 { split.train.len() } else { spec.train };
     Ok(Prepared {
         train: examples(&split.train, train_count).context("train-count")?,
         probe: examples(&split.train, train_count.min(PROBE))?,
@@ -107,17 +94,8 @@ fn split_examples(split: &Split, spec: SplitSpec) -> anyhow::Result<Prepared> {
 
 /// The first `count` samples of a data set.
 fn examples(dataset: &Dataset, count: usize) -> anyhow::Result<Examples> {
-    anyhow::ensure!(
-        count <= dataset.len(),
-        "{count} images are more than the {} there are",
-        dataset.len()
-    );
+    anyhow::ensure!(count <= dataset.len(), "{count} images are more than the {} there are", dataset.len());
     let pixels = dataset.rows() * dataset.cols();
     let images = &dataset.images()[..count * pixels];
-    Ok(Examples::from_dense(
-        images,
-        &dataset.labels()[..count],
-        pixels,
-        dataset.classes(),
-    )?)
+    Ok(Examples::from_dense(images, &dataset.labels()[..count], pixels, dataset.classes())?)
 }

@@ -25,12 +25,7 @@ use tracing::Level;
 use failure::Outcome;
 
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    version,
-    about = "The front door of bitpulse"
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, about = "The front door of bitpulse")]
 struct Cli {
     /// Say more on standard error (-v: every epoch)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]

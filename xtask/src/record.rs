@@ -58,22 +58,8 @@ impl RunRecord {
             put(key, setting(key));
         }
         put("train_accuracy", json!(self.train.accuracy));
-        put(
-            "test_accuracy",
-            if validated {
-                Json::Null
-            } else {
-                json!(self.held_out.accuracy)
-            },
-        );
-        put(
-            "validation_accuracy",
-            if validated {
-                json!(self.held_out.accuracy)
-            } else {
-                Json::Null
-            },
-        );
+        put("test_accuracy", if validated { Json::Null } else { json!(self.held_out.accuracy) });
+        put("validation_accuracy", if validated { json!(self.held_out.accuracy) } else { Json::Null });
         put("train_cross_entropy_nats", json!(self.train.cross_entropy));
         put("test_cross_entropy_nats", json!(self.held_out.cross_entropy));
         for (count, accuracy) in SAMPLE_COUNTS.iter().zip(self.sampled) {
@@ -81,10 +67,7 @@ impl RunRecord {
             put(&format!("test_accuracy_{count}_sample{plural}"), json!(accuracy));
         }
         put("train_seconds", json!(self.train_seconds));
-        put(
-            "train_samples_per_second",
-            json!(self.train_samples as f64 / self.train_seconds),
-        );
+        put("train_samples_per_second", json!(self.train_samples as f64 / self.train_seconds));
         put("pulses_per_weight", json!(pulses as f64 / self.weights as f64));
         put(
             "conversions_per_sample",
@@ -92,10 +75,7 @@ impl RunRecord {
                 forward.dac.total() + forward.adc.total() + backward.dac.total() + backward.adc.total()
             )),
         );
-        put(
-            "comparisons_per_sample",
-            json!(per_sample(forward.comparisons + backward.comparisons)),
-        );
+        put("comparisons_per_sample", json!(per_sample(forward.comparisons + backward.comparisons)));
         for key in KEYS {
             if !columns.contains_key(key.name) {
                 columns.insert(key.name.into(), json(&self.run.settings[key.name]));
@@ -114,10 +94,7 @@ impl EpochRecord {
         columns.insert("train_accuracy".into(), json!(self.train.accuracy));
         columns.insert("test_accuracy".into(), json!(self.held_out.accuracy));
         columns.insert("train_cross_entropy_nats".into(), json!(self.train.cross_entropy));
-        columns.insert(
-            "test_cross_entropy_nats".into(),
-            json!(self.held_out.cross_entropy),
-        );
+        columns.insert("test_cross_entropy_nats".into(), json!(self.held_out.cross_entropy));
         columns.insert("train_seconds".into(), json!(self.train_seconds));
         columns
     }

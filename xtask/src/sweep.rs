@@ -44,10 +44,7 @@ pub fn load(spec: &Path, overrides: &[String]) -> Outcome<spec::Sweep> {
 }
 
 fn read(spec: &Path) -> Outcome<(String, PathBuf, String)> {
-    let named = workspace::root()
-        .join("data/sweeps")
-        .join(spec)
-        .with_extension("toml");
+    let named = workspace::root().join("data/sweeps").join(spec).with_extension("toml");
     let bare = spec.components().count() == 1 && spec.extension().is_none();
     let path = if bare { named } else { spec.to_path_buf() };
     let text = std::fs::read_to_string(&path).with_context(|| {
@@ -57,9 +54,7 @@ fn read(spec: &Path) -> Outcome<(String, PathBuf, String)> {
         }
         message
     });
-    let name = path
-        .file_stem()
-        .map_or_else(|| "sweep".into(), |stem| stem.to_string_lossy().into_owned());
+    let name = path.file_stem().map_or_else(|| "sweep".into(), |stem| stem.to_string_lossy().into_owned());
     Ok((name, path, text.map_err(Failure::input)?))
 }
 
@@ -78,78 +73,52 @@ impl Sweep {
     pub fn run(self) -> Outcome {
         let (name, path, text) = read(&self.spec)?;
         let sweep = spec::parse(&name, &path, &text, &self.overrides).map_err(Failure::input)?;
-        let out = self
-            .out
-            .clone()
-            .unwrap_or_else(|| workspace::root().join("runs").join(&name));
+        let out = self.out.clone().unwrap_or_else(|| workspace::root().join("runs").join(&name));
         std::fs::create_dir_all(out.join("runs"))
             .with_context(|| format!("cannot make the folder {}", out.display()))
             .map_err(Failure::input)?;
         let data = data::prepare(&self.source, &sweep.runs)?;
-        let jobs = self.jobs.map_or_else(
-            || std::thread::available_parallelism().map_or(1, usize::from),
-            usize::from,
-        );
+        let jobs = self
+            .jobs
+            .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
         let start = Instant::now();
         let progress = Progress::new(&sweep.runs, jobs);
         let finished = Mutex::new(Finished::new(&out, sweep.runs.len()));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build()?;
         pool.install(|| {
             // One run at a time to each thread: runs differ too much in length to be dealt out in blocks.
-            sweep
-                .runs
-                .par_iter()
-                .enumerate()
-                .with_max_len(1)
-                .try_for_each(|(index, run)| {
-                    let bar = progress.start(run);
-                    let mut curve = Vec::new();
-                    let record = execute(&sweep.name, run, &data[&run.split], |point| {
-                        curve.push(point.columns(&run.id));
-                        progress.advance(&bar, point);
-                    });
-                    progress.finish(&bar, &record);
-                    let mut finished = finished
-                        .lock()
-                        .expect("no thread panics while it holds this lock");
-                    finished.add(index, &record, curve)
-                })
+            sweep.runs.par_iter().enumerate().with_max_len(1).try_for_each(|(index, run)| {
+                let bar = progress.start(run);
+                let mut curve = Vec::new();
+                let record = execute(&sweep.name, run, &data[&run.split], |point| {
+                    curve.push(point.columns(&run.id));
+                    progress.advance(&bar, point);
+                });
+                progress.finish(&bar, &record);
+                let mut finished = finished.lock().expect("no thread panics while it holds this lock");
+                finished.add(index, &record, curve)
+            })
         })?;
-        let finished = finished
-            .into_inner()
-            .expect("no thread panics while it holds this lock");
+        let finished = finished.into_inner().expect("no thread panics while it holds this lock");
         finished.write()?;
-        workspace::write_atomically(&out.join("sweep.toml"), self.describe(&sweep, &text).as_bytes())?;
+        workspace::write_atomically(&out.join("sweep.toml"), self.describe(&name, &text).as_bytes())?;
         progress.clear();
         let page = report::render(&out)?;
         print!("{}", report::summary(&out)?);
-        println!(
-            "\n{} runs in {:.0} s",
-            sweep.runs.len(),
-            start.elapsed().as_secs_f64()
-        );
+        println!("\n{} runs in {:.0} s", sweep.runs.len(), start.elapsed().as_secs_f64());
         println!("results: {}", out.join("results.csv").display());
         println!("report:  {}", page.display());
         Ok(())
     }
 
-    /// The sweep file as it was run, with what the report says about it on top.
-    fn describe(&self, sweep: &spec::Sweep, text: &str) -> String {
+    /// The sweep file as it was run, with its name and the command on top; it is a sweep file again.
+    fn describe(&self, name: &str, text: &str) -> String {
         let mut command = format!("cargo xtask sweep {}", self.spec.display());
         for option in &self.overrides {
             let _ = write!(command, " --set '{option}'");
         }
-        let head: toml::Table = [
-            ("name", sweep.name.clone()),
-            ("question", sweep.question.clone()),
-            ("notes", sweep.notes.clone()),
-            ("command", command),
-            ("spec", text.to_string()),
-        ]
-        .into_iter()
-        .map(|(key, value)| (key.to_string(), toml::Value::String(value)))
-        .collect();
-        head.to_string()
+        let quoted = |text: &str| toml::Value::String(text.into()).to_string();
+        format!("name = {}\ncommand = {}\n\n{text}", quoted(name), quoted(&command))
     }
 }
 
@@ -162,11 +131,7 @@ struct Finished<'a> {
 
 impl<'a> Finished<'a> {
     fn new(out: &'a Path, runs: usize) -> Self {
-        Self {
-            out,
-            rows: vec![None; runs],
-            curves: vec![Vec::new(); runs],
-        }
+        Self { out, rows: vec![None; runs], curves: vec![Vec::new(); runs] }
     }
 
     /// Keeps a result, and writes what there is, so that a sweep that is cut short leaves its finished runs.
@@ -200,9 +165,7 @@ impl Progress {
         let bars = MultiProgress::new();
         let epochs: u64 = runs.iter().map(|run| u64::from(run.epochs)).sum();
         let total = bars.add(ProgressBar::new(epochs));
-        total.set_style(style(
-            "{prefix} {wide_bar} {pos}/{len} epochs, {elapsed} gone, {eta} left",
-        ));
+        total.set_style(style("{prefix} {wide_bar} {pos}/{len} epochs, {elapsed} gone, {eta} left"));
         total.set_prefix(format!("{} runs, {jobs} at a time", runs.len()));
         if std::io::stderr().is_terminal() {
             total.enable_steady_tick(Duration::from_millis(500));
@@ -211,9 +174,7 @@ impl Progress {
     }
 
     fn start(&self, run: &Run) -> ProgressBar {
-        let bar = self
-            .bars
-            .insert_before(&self.total, ProgressBar::new(u64::from(run.epochs)));
+        let bar = self.bars.insert_before(&self.total, ProgressBar::new(u64::from(run.epochs)));
         bar.set_style(style("  {prefix} {bar:20} {pos}/{len} {msg}"));
         bar.set_prefix(run.id.clone());
         bar.tick();

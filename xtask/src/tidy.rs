@@ -56,10 +56,8 @@ const LICENCES: &[&str] = &[
 
 impl Tidy {
     pub fn run() -> Outcome {
-        let metadata = MetadataCommand::new()
-            .current_dir(workspace::root())
-            .exec()
-            .context("cargo metadata")?;
+        let metadata =
+            MetadataCommand::new().current_dir(workspace::root()).exec().context("cargo metadata")?;
         let files = tracked_files()?;
         let mut problems = arrows(&metadata);
         problems.extend(licences(&metadata));
@@ -85,11 +83,7 @@ fn tracked_files() -> anyhow::Result<Vec<PathBuf>> {
         .context("git ls-files")?;
     anyhow::ensure!(output.status.success(), "git ls-files failed");
     let listed = String::from_utf8(output.stdout).context("file names are UTF-8")?;
-    Ok(listed
-        .lines()
-        .map(PathBuf::from)
-        .filter(|path| workspace::root().join(path).is_file())
-        .collect())
+    Ok(listed.lines().map(PathBuf::from).filter(|path| workspace::root().join(path).is_file()).collect())
 }
 
 fn arrows(metadata: &Metadata) -> Vec<String> {
@@ -97,9 +91,7 @@ fn arrows(metadata: &Metadata) -> Vec<String> {
     for package in metadata.workspace_packages() {
         let name = package.name.as_str();
         let Some((_, allowed)) = ARROWS.iter().find(|(from, _)| *from == name) else {
-            problems.push(format!(
-                "{name}: no arrows are drawn for this crate in xtask/src/tidy.rs"
-            ));
+            problems.push(format!("{name}: no arrows are drawn for this crate in xtask/src/tidy.rs"));
             continue;
         };
         for dependency in &package.dependencies {
@@ -128,16 +120,11 @@ fn licences(metadata: &Metadata) -> Vec<String> {
         match spdx::Expression::parse_mode(licence, spdx::ParseMode::LAX) {
             Ok(expression) => {
                 let allowed = |requirement: &spdx::LicenseReq| {
-                    requirement
-                        .license
-                        .id()
-                        .is_some_and(|id| LICENCES.contains(&id.name))
+                    requirement.license.id().is_some_and(|id| LICENCES.contains(&id.name))
                 };
                 if !expression.evaluate(allowed) {
-                    problems.insert(format!(
-                        "{name}: licence `{licence}` is not among {}",
-                        LICENCES.join(", ")
-                    ));
+                    problems
+                        .insert(format!("{name}: licence `{licence}` is not among {}", LICENCES.join(", ")));
                 }
             }
             Err(error) => {
@@ -151,17 +138,13 @@ fn licences(metadata: &Metadata) -> Vec<String> {
 /// Paths that documents name between back-quotes or in links, and that are not there.
 fn paths_in_documents(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
-    let documents = files
-        .iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let documents = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     for document in documents {
         let text = std::fs::read_to_string(workspace::root().join(document))?;
         for (number, line) in (1..).zip(text.lines()) {
             for path in named_paths(line) {
                 let beside = document.parent().unwrap_or(Path::new("")).join(path);
-                let exists = [beside, PathBuf::from(path)]
-                    .iter()
-                    .any(|p| workspace::root().join(p).exists());
+                let exists = [beside, PathBuf::from(path)].iter().any(|p| workspace::root().join(p).exists());
                 if !exists {
                     problems.push(format!("{}:{number}: there is no `{path}`", document.display()));
                 }
@@ -190,16 +173,13 @@ fn named_paths(line: &str) -> Vec<&str> {
 
 /// Names in capitals are placeholders, but for the files that are called so.
 fn is_known(path: &str) -> bool {
-    ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
-        .iter()
-        .any(|name| path.ends_with(name))
+    ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].iter().any(|name| path.ends_with(name))
 }
 
 fn spelling(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     const CHECKED: [&str; 3] = ["rs", "md", "toml"];
     let checked = files.iter().filter(|path| {
-        path.extension()
-            .is_some_and(|extension| CHECKED.iter().any(|checked| extension == *checked))
+        path.extension().is_some_and(|extension| CHECKED.iter().any(|checked| extension == *checked))
     });
     let output = Command::new(env!("CARGO"))
         .args(["run", "--quiet", "--release", "--package", "spelling", "--"])
@@ -209,10 +189,7 @@ fn spelling(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
         .context("the spelling checker")?;
     let found = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() && found.is_empty() {
-        anyhow::bail!(
-            "the spelling checker failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        anyhow::bail!("the spelling checker failed: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(found.lines().map(|line| format!("{line} (spelling)")).collect())
 }

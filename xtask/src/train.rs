@@ -32,10 +32,8 @@ pub struct Train {
 impl Train {
     pub fn run(self) -> Outcome {
         let sweep = sweep::load(&self.spec, &self.overrides)?;
-        let run = sweep
-            .runs
-            .first()
-            .ok_or_else(|| Failure::input(anyhow::anyhow!("the sweep has no run")))?;
+        let run =
+            sweep.runs.first().ok_or_else(|| Failure::input(anyhow::anyhow!("the sweep has no run")))?;
         let prepared = data::prepare(&self.source, std::slice::from_ref(run))?;
         let record = execute(&sweep.name, run, &prepared[&run.split], |point| {
             tracing::info!(
@@ -89,11 +87,7 @@ pub fn execute(sweep: &str, run: &Run, data: &Prepared, mut observe: impl FnMut(
                 train_seconds,
             };
             training.network.take_activity();
-            debug!(
-                epoch,
-                train = point.train.accuracy,
-                held_out = point.held_out.accuracy
-            );
+            debug!(epoch, train = point.train.accuracy, held_out = point.held_out.accuracy);
             observe(&point);
         }
     }
@@ -102,16 +96,9 @@ pub fn execute(sweep: &str, run: &Run, data: &Prepared, mut observe: impl FnMut(
     let held_out = measured(network.evaluate(&data.held_out, Inference::Expectation, evaluation));
     let sampled = SAMPLE_COUNTS.map(|count| {
         (run.sampled_inference && run.is_stochastic()).then(|| {
-            let inference = Inference::Samples {
-                count,
-                combine: run.combine,
-            };
+            let inference = Inference::Samples { count, combine: run.combine };
             network
-                .evaluate(
-                    &data.held_out,
-                    inference,
-                    evaluation.child("samples").index(u64::from(count)),
-                )
+                .evaluate(&data.held_out, inference, evaluation.child("samples").index(u64::from(count)))
                 .accuracy
         })
     });
@@ -123,18 +110,11 @@ pub fn execute(sweep: &str, run: &Run, data: &Prepared, mut observe: impl FnMut(
         sampled,
         train_seconds,
         train_samples: activity.samples,
-        weights: network
-            .matrices()
-            .iter()
-            .map(|matrix| matrix.shape().weights() as u64)
-            .sum(),
+        weights: network.matrices().iter().map(|matrix| matrix.shape().weights() as u64).sum(),
         activity,
     }
 }
 
 fn measured(evaluation: Evaluation) -> Measured {
-    Measured {
-        accuracy: evaluation.accuracy,
-        cross_entropy: evaluation.cross_entropy,
-    }
+    Measured { accuracy: evaluation.accuracy, cross_entropy: evaluation.cross_entropy }
 }

@@ -7,9 +7,7 @@ use anyhow::Context;
 
 /// The root of the repository this program was built from.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask is a folder of the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
 }
 
 /// A folder under `target/` for what can be made again.

@@ -125,18 +125,10 @@ mod tests {
 
     #[test]
     fn activities_add_field_by_field() {
-        let mut pass = PassActivity {
-            reads: 1,
-            driven_siemens: 0.5,
-            comparisons: 3,
-            ..PassActivity::default()
-        };
+        let mut pass =
+            PassActivity { reads: 1, driven_siemens: 0.5, comparisons: 3, ..PassActivity::default() };
         pass.adc.by_bits[7] = 10;
-        let one = Activity {
-            samples: 1,
-            backward: pass.clone(),
-            ..Activity::default()
-        };
+        let one = Activity { samples: 1, backward: pass.clone(), ..Activity::default() };
         let two = one.clone() + one;
         assert_eq!(two.samples, 2);
         assert_eq!(two.backward.driven_siemens, 1.0);

@@ -42,10 +42,8 @@ fn values<R: Real>(seed: SeedPath, count: usize) -> Vec<R> {
 }
 
 fn programmed<R: Real>(matrix: &mut impl SynapticMatrix<R>, seed: SeedPath) -> Vec<R> {
-    let weights: Vec<R> = values(seed.child("weights"), matrix.shape().weights())
-        .iter()
-        .map(|w: &R| *w * R::of(0.5))
-        .collect();
+    let weights: Vec<R> =
+        values(seed.child("weights"), matrix.shape().weights()).iter().map(|w: &R| *w * R::of(0.5)).collect();
     matrix.program(&weights, seed.child("program"));
     matrix.take_activity();
     matrix.weights()
@@ -70,11 +68,8 @@ fn assert_near(law: &str, shape: Shape, found: f64, expected: f64, bound: f64) {
 
 /// The product of the transposed or plain weights with `x`, and the sum of the magnitudes of each of its terms.
 fn product<R: Real>(weights: &[R], shape: Shape, x: &[R], transposed: bool) -> Vec<(f64, f64)> {
-    let (rows, columns) = if transposed {
-        (shape.inputs, shape.outputs)
-    } else {
-        (shape.outputs, shape.inputs)
-    };
+    let (rows, columns) =
+        if transposed { (shape.inputs, shape.outputs) } else { (shape.outputs, shape.inputs) };
     (0..rows)
         .map(|r| {
             (0..columns).fold((0.0, 0.0), |(sum, magnitude), c| {
@@ -92,10 +87,7 @@ fn programming_sets_the_weights<R: Real>(
     tolerance: Tolerance,
 ) {
     let shape = matrix.shape();
-    let target: Vec<R> = values(seed, shape.weights())
-        .iter()
-        .map(|w: &R| *w * R::of(0.5))
-        .collect();
+    let target: Vec<R> = values(seed, shape.weights()).iter().map(|w: &R| *w * R::of(0.5)).collect();
     matrix.program(&target, seed);
     for (found, expected) in matrix.weights().iter().zip(&target) {
         assert_near(
@@ -116,11 +108,8 @@ fn reads_are_products_with_the_weights<R: Real>(
     let shape = matrix.shape();
     let weights = programmed(matrix, seed);
     for transposed in [false, true] {
-        let (from, to) = if transposed {
-            (shape.outputs, shape.inputs)
-        } else {
-            (shape.inputs, shape.outputs)
-        };
+        let (from, to) =
+            if transposed { (shape.outputs, shape.inputs) } else { (shape.inputs, shape.outputs) };
         let x: Vec<R> = values(seed.child("x"), from);
         let mut out = vec![R::zero(); to];
         let batch = analog(from, std::slice::from_ref(&x));
@@ -130,18 +119,8 @@ fn reads_are_products_with_the_weights<R: Real>(
             matrix.forward(&batch, Readout::Converter, seed, &mut out);
         }
         for (found, (expected, scale)) in out.iter().zip(product(&weights, shape, &x, transposed)) {
-            let law = if transposed {
-                "a backward read is W e"
-            } else {
-                "a forward read is W^T x"
-            };
-            assert_near(
-                law,
-                shape,
-                found.as_f64(),
-                expected,
-                tolerance.read * scale.max(1e-30),
-            );
+            let law = if transposed { "a backward read is W e" } else { "a forward read is W^T x" };
+            assert_near(law, shape, found.as_f64(), expected, tolerance.read * scale.max(1e-30));
         }
     }
 }
@@ -155,12 +134,7 @@ fn bits_and_pulses_read_as_their_values<R: Real>(
     let weights = programmed(matrix, seed);
     let counts: Vec<i16> = (0..shape.inputs).map(|i| [2, 0, 1][i % 3]).collect();
     let mut bits = Signals::bits(shape.inputs);
-    bits.push_bits(
-        (0..)
-            .zip(&counts)
-            .filter(|(_, count)| **count != 0)
-            .map(|(line, _)| line),
-    );
+    bits.push_bits((0..).zip(&counts).filter(|(_, count)| **count != 0).map(|(line, _)| line));
     let mut pulses = Signals::pulses(shape.inputs, 2);
     pulses.push_pulses((0..).zip(&counts).map(|(line, &count)| Pulse { line, count }));
     for (batch, unit) in [(bits, None), (pulses, Some(2.0))] {
@@ -172,13 +146,7 @@ fn bits_and_pulses_read_as_their_values<R: Real>(
         matrix.forward(&batch, Readout::Comparator { decisions: 1 }, seed, &mut out);
         for (found, (expected, scale)) in out.iter().zip(product(&weights, shape, &x, false)) {
             let law = "bits and pulses read as their values";
-            assert_near(
-                law,
-                shape,
-                found.as_f64(),
-                expected,
-                tolerance.read * scale.max(1e-30),
-            );
+            assert_near(law, shape, found.as_f64(), expected, tolerance.read * scale.max(1e-30));
         }
     }
     let signs: Vec<i16> = (0..shape.outputs).map(|j| [1, -1, 0][j % 3]).collect();
@@ -189,13 +157,7 @@ fn bits_and_pulses_read_as_their_values<R: Real>(
     matrix.backward(&errors, Readout::Comparator { decisions: 1 }, seed, &mut out);
     for (found, (expected, scale)) in out.iter().zip(product(&weights, shape, &e, true)) {
         let law = "signs read backward as their values";
-        assert_near(
-            law,
-            shape,
-            found.as_f64(),
-            expected,
-            tolerance.read * scale.max(1e-30),
-        );
+        assert_near(law, shape, found.as_f64(), expected, tolerance.read * scale.max(1e-30));
     }
 }
 
@@ -208,12 +170,7 @@ fn a_batch_reads_as_its_samples<R: Real>(
     programmed(matrix, seed);
     let samples: Vec<Vec<R>> = (0..19).map(|s| values(seed.index(s), shape.inputs)).collect();
     let mut together = vec![R::zero(); samples.len() * shape.outputs];
-    matrix.forward(
-        &analog(shape.inputs, &samples),
-        Readout::Converter,
-        seed,
-        &mut together,
-    );
+    matrix.forward(&analog(shape.inputs, &samples), Readout::Converter, seed, &mut together);
     for (s, sample) in samples.iter().enumerate() {
         let mut alone = vec![R::zero(); shape.outputs];
         let batch = analog(shape.inputs, std::slice::from_ref(sample));
@@ -221,13 +178,7 @@ fn a_batch_reads_as_its_samples<R: Real>(
         for (j, alone) in alone.iter().enumerate() {
             let found = together[s * shape.outputs + j].as_f64();
             let bound = tolerance.read * shape.inputs as f64;
-            assert_near(
-                "a batch reads as its samples",
-                shape,
-                found,
-                alone.as_f64(),
-                bound,
-            );
+            assert_near("a batch reads as its samples", shape, found, alone.as_f64(), bound);
         }
     }
 }
@@ -240,12 +191,8 @@ fn updates_add_the_outer_product<R: Real>(
     let shape = matrix.shape();
     let before = programmed(matrix, seed);
     let samples = 18;
-    let x: Vec<Vec<R>> = (0..samples)
-        .map(|s| values(seed.child("x").index(s), shape.inputs))
-        .collect();
-    let e: Vec<Vec<R>> = (0..samples)
-        .map(|s| values(seed.child("e").index(s), shape.outputs))
-        .collect();
+    let x: Vec<Vec<R>> = (0..samples).map(|s| values(seed.child("x").index(s), shape.inputs)).collect();
+    let e: Vec<Vec<R>> = (0..samples).map(|s| values(seed.child("e").index(s), shape.outputs)).collect();
     let (inputs, errors) = (analog(shape.inputs, &x), analog(shape.outputs, &e));
     let step = 0.01;
     matrix.update(&inputs, &errors, Update::Exact { step }, seed);
@@ -255,13 +202,7 @@ fn updates_add_the_outer_product<R: Real>(
             let product: f64 = x.iter().zip(&e).map(|(x, e)| x[i].as_f64() * e[j].as_f64()).sum();
             let k = i * shape.outputs + j;
             let expected = before[k].as_f64() + step * product;
-            assert_near(
-                "an update adds step x e^T",
-                shape,
-                after[k].as_f64(),
-                expected,
-                tolerance.weight,
-            );
+            assert_near("an update adds step x e^T", shape, after[k].as_f64(), expected, tolerance.weight);
         }
     }
 }
@@ -274,21 +215,14 @@ fn pulses_round_without_bias_to_whole_steps<R: Real>(
     let shape = matrix.shape();
     let before = programmed(matrix, seed);
     let (x, e) = (vec![R::of(0.5); shape.inputs], vec![R::of(-0.5); shape.outputs]);
-    let (inputs, errors) = (
-        analog(shape.inputs, std::slice::from_ref(&x)),
-        analog(shape.outputs, std::slice::from_ref(&e)),
-    );
+    let (inputs, errors) =
+        (analog(shape.inputs, std::slice::from_ref(&x)), analog(shape.outputs, std::slice::from_ref(&e)));
     // The weights move by -1/4 of a step on average, in whole steps.
     let (step, repeats) = (1.0 / 1024.0, 400_u16);
     let mut sum = 0.0;
     for repeat in 0..repeats {
         let from = matrix.weights();
-        matrix.update(
-            &inputs,
-            &errors,
-            Update::Pulses { step, per_unit: 1 },
-            seed.index(u64::from(repeat)),
-        );
+        matrix.update(&inputs, &errors, Update::Pulses { step, per_unit: 1 }, seed.index(u64::from(repeat)));
         for (from, to) in from.iter().zip(matrix.weights()) {
             let steps = (to - *from).as_f64() / step;
             let slack = 2.0 * tolerance.weight / step + 1e-3;
@@ -302,13 +236,7 @@ fn pulses_round_without_bias_to_whole_steps<R: Real>(
     let draws = f64::from(repeats) * shape.weights() as f64;
     // Bernoulli(1/4): five standard deviations of the mean.
     let bound = 5.0 * (0.25 * 0.75 / draws).sqrt();
-    assert_near(
-        "pulses round without bias",
-        shape,
-        sum / draws,
-        -0.25,
-        bound + 1e-3,
-    );
+    assert_near("pulses round without bias", shape, sum / draws, -0.25, bound + 1e-3);
 }
 
 fn silence_changes_nothing_and_pulses_nothing<R: Real>(matrix: &mut impl SynapticMatrix<R>, seed: SeedPath) {
@@ -318,22 +246,12 @@ fn silence_changes_nothing_and_pulses_nothing<R: Real>(matrix: &mut impl Synapti
     silent.push_pulses([]);
     let mut inputs = Signals::bits(shape.inputs);
     inputs.push_bits(0..shape.inputs as u32);
-    for update in [
-        Update::Exact { step: 0.1 },
-        Update::Pulses {
-            step: 0.1,
-            per_unit: 1,
-        },
-    ] {
+    for update in [Update::Exact { step: 0.1 }, Update::Pulses { step: 0.1, per_unit: 1 }] {
         matrix.update(&inputs, &silent, update, seed);
     }
     assert_eq!(matrix.weights(), before, "zero error changes no weight");
     let activity = matrix.take_activity();
-    assert_eq!(
-        activity.update.set_pulses + activity.update.reset_pulses,
-        0,
-        "zero error means zero pulses"
-    );
+    assert_eq!(activity.update.set_pulses + activity.update.reset_pulses, 0, "zero error means zero pulses");
 }
 
 fn the_same_call_gives_the_same_bits<R: Real>(
@@ -345,41 +263,16 @@ fn the_same_call_gives_the_same_bits<R: Real>(
     let x: Vec<R> = values(seed.child("x"), shape.inputs);
     let e: Vec<R> = values(seed.child("e"), shape.outputs);
     let mut out = [vec![R::zero(); shape.outputs], vec![R::zero(); shape.outputs]];
-    let (inputs, errors) = (
-        analog(shape.inputs, std::slice::from_ref(&x)),
-        analog(shape.outputs, std::slice::from_ref(&e)),
-    );
+    let (inputs, errors) =
+        (analog(shape.inputs, std::slice::from_ref(&x)), analog(shape.outputs, std::slice::from_ref(&e)));
     programmed(one, seed);
     programmed(other, seed);
-    one.update(
-        &inputs,
-        &errors,
-        Update::Pulses {
-            step: 0.01,
-            per_unit: 2,
-        },
-        seed,
-    );
-    other.update(
-        &inputs,
-        &errors,
-        Update::Pulses {
-            step: 0.01,
-            per_unit: 2,
-        },
-        seed,
-    );
+    one.update(&inputs, &errors, Update::Pulses { step: 0.01, per_unit: 2 }, seed);
+    other.update(&inputs, &errors, Update::Pulses { step: 0.01, per_unit: 2 }, seed);
     one.forward(&inputs, Readout::Converter, seed, &mut out[0]);
     other.forward(&inputs, Readout::Converter, seed, &mut out[1]);
-    assert_eq!(
-        out[0], out[1],
-        "the same call at the same path gives the same bits"
-    );
-    assert_eq!(
-        one.weights(),
-        other.weights(),
-        "the same update at the same path gives the same weights"
-    );
+    assert_eq!(out[0], out[1], "the same call at the same path gives the same bits");
+    assert_eq!(one.weights(), other.weights(), "the same update at the same path gives the same weights");
 }
 
 fn activity_counts_from_the_last_call<R: Real>(matrix: &mut impl SynapticMatrix<R>, seed: SeedPath) {
@@ -392,14 +285,7 @@ fn activity_counts_from_the_last_call<R: Real>(matrix: &mut impl SynapticMatrix<
     let activity = matrix.take_activity();
     assert!(activity.forward.reads >= 1, "a read is counted");
     assert!(activity.forward.driven_lines >= 1, "a driven line is counted");
-    assert!(
-        activity.forward.comparisons >= shape.outputs as u64,
-        "every comparator is counted"
-    );
+    assert!(activity.forward.comparisons >= shape.outputs as u64, "every comparator is counted");
     assert_eq!(activity.forward.adc.total(), 0, "comparators convert nothing");
-    assert_eq!(
-        matrix.take_activity(),
-        Activity::default(),
-        "taking starts counting anew"
-    );
+    assert_eq!(matrix.take_activity(), Activity::default(), "taking starts counting anew");
 }

@@ -39,9 +39,7 @@ impl SeedPath {
     /// The root of all streams of `seed`.
     #[inline]
     pub const fn root(seed: u64) -> Self {
-        Self {
-            lanes: [mix(seed ^ LANE[0]), mix(seed.wrapping_add(LANE[1]))],
-        }
+        Self { lanes: [mix(seed ^ LANE[0]), mix(seed.wrapping_add(LANE[1]))] }
     }
 
     /// The branch called `name`.
@@ -77,10 +75,7 @@ impl SeedPath {
     const fn absorb(self, word: u64) -> Self {
         let [a, b] = self.lanes;
         Self {
-            lanes: [
-                mix(a ^ word).wrapping_add(LANE[0]),
-                mix(b.rotate_left(23).wrapping_add(word)) ^ LANE[1],
-            ],
+            lanes: [mix(a ^ word).wrapping_add(LANE[0]), mix(b.rotate_left(23).wrapping_add(word)) ^ LANE[1]],
         }
     }
 }
@@ -98,15 +93,9 @@ mod tests {
         let mut seen = HashSet::new();
         let mut ones = 0_u32;
         for seed in 0..8 {
-            for name in [
-                "",
-                "a",
-                "b",
-                "ab",
-                "read",
-                "a-name-longer-than-one-word",
-                "a-name-longer-than-one-wore",
-            ] {
+            for name in
+                ["", "a", "b", "ab", "read", "a-name-longer-than-one-word", "a-name-longer-than-one-wore"]
+            {
                 for index in 0..256 {
                     let path = SeedPath::root(seed).child(name).index(index);
                     assert!(seen.insert(path.lanes), "collision at {seed}/{name}/{index}");
@@ -116,21 +105,13 @@ mod tests {
         }
         // 14 336 first words of 64 fair bits: mean 458 752, standard deviation sqrt(n)/2 = 479; five of them.
         let expected = 14_336 * 32;
-        assert!(
-            ones.abs_diff(expected) < 5 * 479,
-            "{ones} ones against {expected}"
-        );
+        assert!(ones.abs_diff(expected) < 5 * 479, "{ones} ones against {expected}");
     }
 
     #[test]
     fn the_stream_of_a_path_never_changes() {
         // Stored results are reproducible only while this holds.
-        let word = SeedPath::root(42)
-            .child("layer")
-            .index(1)
-            .child("read")
-            .rng()
-            .random::<u64>();
+        let word = SeedPath::root(42).child("layer").index(1).child("read").rng().random::<u64>();
         assert_eq!(word, 0x7c24_c5a8_4c5e_1817, "{word:#x}");
     }
 

@@ -43,10 +43,7 @@ impl<R: Real> Signal<'_, R> {
             }
             Signal::Pulses { pulses, per_unit } => {
                 for pulse in pulses {
-                    visit(
-                        pulse.line as usize,
-                        R::of(f64::from(pulse.count) / f64::from(per_unit)),
-                    );
+                    visit(pulse.line as usize, R::of(f64::from(pulse.count) / f64::from(per_unit)));
                 }
             }
         }
@@ -73,38 +70,20 @@ pub struct Signals<R> {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Body<R> {
-    Analog {
-        levels: Vec<R>,
-    },
-    Bits {
-        active: Vec<u32>,
-        ends: Vec<usize>,
-    },
-    Pulses {
-        pulses: Vec<Pulse>,
-        ends: Vec<usize>,
-        per_unit: u16,
-    },
+    Analog { levels: Vec<R> },
+    Bits { active: Vec<u32>, ends: Vec<usize> },
+    Pulses { pulses: Vec<Pulse>, ends: Vec<usize>, per_unit: u16 },
 }
 
 impl<R: Real> Signals<R> {
     /// An empty batch of analog samples.
     pub fn analog(lines: usize) -> Self {
-        Self {
-            lines,
-            body: Body::Analog { levels: Vec::new() },
-        }
+        Self { lines, body: Body::Analog { levels: Vec::new() } }
     }
 
     /// An empty batch of one-pulse samples.
     pub fn bits(lines: usize) -> Self {
-        Self {
-            lines,
-            body: Body::Bits {
-                active: Vec::new(),
-                ends: Vec::new(),
-            },
-        }
+        Self { lines, body: Body::Bits { active: Vec::new(), ends: Vec::new() } }
     }
 
     /// An empty batch of pulse-count samples, `per_unit` pulses to a value of 1.
@@ -113,14 +92,7 @@ impl<R: Real> Signals<R> {
     /// If `per_unit` is 0, which would leave values undefined.
     pub fn pulses(lines: usize, per_unit: u16) -> Self {
         assert!(per_unit > 0, "a value of 1 takes at least one pulse");
-        Self {
-            lines,
-            body: Body::Pulses {
-                pulses: Vec::new(),
-                ends: Vec::new(),
-                per_unit,
-            },
-        }
+        Self { lines, body: Body::Pulses { pulses: Vec::new(), ends: Vec::new(), per_unit } }
     }
 
     /// How many lines every sample has.
@@ -159,14 +131,9 @@ impl<R: Real> Signals<R> {
         match &self.body {
             Body::Analog { levels } => Signal::Analog(&levels[index * self.lines..(index + 1) * self.lines]),
             Body::Bits { active, ends } => Signal::Bits(&active[span(ends, index)]),
-            Body::Pulses {
-                pulses,
-                ends,
-                per_unit,
-            } => Signal::Pulses {
-                pulses: &pulses[span(ends, index)],
-                per_unit: *per_unit,
-            },
+            Body::Pulses { pulses, ends, per_unit } => {
+                Signal::Pulses { pulses: &pulses[span(ends, index)], per_unit: *per_unit }
+            }
         }
     }
 
@@ -201,16 +168,11 @@ impl<R: Real> Signals<R> {
     /// # Panics
     /// If this batch is not of bits, or in debug builds if a line is out of range or not ascending.
     pub fn push_bits(&mut self, lines: impl IntoIterator<Item = u32>) {
-        let Body::Bits { active, ends } = &mut self.body else {
-            panic!("this batch does not hold bits")
-        };
+        let Body::Bits { active, ends } = &mut self.body else { panic!("this batch does not hold bits") };
         let start = active.len();
         active.extend(lines);
         debug_assert!(active[start..].is_sorted_by(|a, b| a < b), "lines must ascend");
-        debug_assert!(
-            active.last().is_none_or(|&line| (line as usize) < self.lines),
-            "line out of range"
-        );
+        debug_assert!(active.last().is_none_or(|&line| (line as usize) < self.lines), "line out of range");
         ends.push(active.len());
     }
 
@@ -222,16 +184,11 @@ impl<R: Real> Signals<R> {
     /// # Panics
     /// As [`Signals::push_bits`].
     pub fn push_bits_with(&mut self, fill: impl FnOnce(&mut Vec<u32>)) {
-        let Body::Bits { active, ends } = &mut self.body else {
-            panic!("this batch does not hold bits")
-        };
+        let Body::Bits { active, ends } = &mut self.body else { panic!("this batch does not hold bits") };
         let start = active.len();
         fill(active);
         debug_assert!(active[start..].is_sorted_by(|a, b| a < b), "lines must ascend");
-        debug_assert!(
-            active.last().is_none_or(|&line| (line as usize) < self.lines),
-            "line out of range"
-        );
+        debug_assert!(active.last().is_none_or(|&line| (line as usize) < self.lines), "line out of range");
         ends.push(active.len());
     }
 
@@ -245,14 +202,9 @@ impl<R: Real> Signals<R> {
         };
         let start = pulses.len();
         pulses.extend(sample.into_iter().filter(|pulse| pulse.count != 0));
+        debug_assert!(pulses[start..].is_sorted_by(|a, b| a.line < b.line), "lines must ascend");
         debug_assert!(
-            pulses[start..].is_sorted_by(|a, b| a.line < b.line),
-            "lines must ascend"
-        );
-        debug_assert!(
-            pulses
-                .last()
-                .is_none_or(|pulse| (pulse.line as usize) < self.lines),
+            pulses.last().is_none_or(|pulse| (pulse.line as usize) < self.lines),
             "line out of range"
         );
         ends.push(pulses.len());
@@ -279,9 +231,7 @@ mod tests {
         batch.push_pulses([]);
         assert_eq!(batch.samples(), 2);
         let mut seen = Vec::new();
-        batch
-            .get(0)
-            .for_each_active(|line, value| seen.push((line, value)));
+        batch.get(0).for_each_active(|line, value| seen.push((line, value)));
         assert_eq!(seen, [(1, 0.5), (4, -1.0)]);
         assert!(batch.get(1).is_silent());
         batch.clear();
@@ -295,9 +245,7 @@ mod tests {
         batch.push_analog().copy_from_slice(&[0.0, -1.0]);
         assert_eq!(batch.analog_levels(), Some(&[0.5, 0.0, 0.0, -1.0][..]));
         let mut seen = Vec::new();
-        batch
-            .get(1)
-            .for_each_active(|line, value| seen.push((line, value)));
+        batch.get(1).for_each_active(|line, value| seen.push((line, value)));
         assert_eq!(seen, [(1, -1.0)]);
     }
 }

@@ -47,10 +47,7 @@ fn parse(text: &str, symbols: &[&str]) -> Result<f64, String> {
     let number: f64 = text[..split].trim_end().parse().map_err(|_| "no number")?;
     let unit = text[split..].trim();
     if unit.is_empty() {
-        return Err(format!(
-            "no unit (expected `{}`, with a prefix if needed)",
-            symbols[0]
-        ));
+        return Err(format!("no unit (expected `{}`, with a prefix if needed)", symbols[0]));
     }
     for symbol in symbols {
         let Some(prefix) = unit.strip_suffix(symbol) else {
@@ -59,17 +56,10 @@ fn parse(text: &str, symbols: &[&str]) -> Result<f64, String> {
         if let Some((_, exponent)) = PREFIXES.iter().find(|(name, _)| *name == prefix) {
             // Dividing by an exact power of ten rounds once, multiplying by its inexact inverse would round twice.
             let power = 10_f64.powi(exponent.abs());
-            return Ok(if *exponent < 0 {
-                number / power
-            } else {
-                number * power
-            });
+            return Ok(if *exponent < 0 { number / power } else { number * power });
         }
     }
-    Err(format!(
-        "unknown unit `{unit}` (expected `{}`, with a prefix if needed)",
-        symbols[0]
-    ))
+    Err(format!("unknown unit `{unit}` (expected `{}`, with a prefix if needed)", symbols[0]))
 }
 
 /// Writes `value` with the prefix that leaves one to three digits before the point.
@@ -80,19 +70,11 @@ fn format(value: f64, symbol: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let wanted = ((value.abs().log10() + 1e-12).floor() as i32).div_euclid(3) * 3;
     let exponent = wanted.clamp(-15, 12);
     let (prefix, _) = PREFIXES.iter().find(|(_, e)| *e == exponent).unwrap_or(&("", 0));
-    let scaled = if exponent < 0 {
-        value * 10_f64.powi(-exponent)
-    } else {
-        value / 10_f64.powi(exponent)
-    };
+    let scaled = if exponent < 0 { value * 10_f64.powi(-exponent) } else { value / 10_f64.powi(exponent) };
     match f.precision() {
         Some(digits) => write!(f, "{scaled:.digits$} {prefix}{symbol}"),
         // Twelve significant digits hide the rounding of the scaling itself.
-        None => write!(
-            f,
-            "{} {prefix}{symbol}",
-            format!("{scaled:.12e}").parse::<f64>().unwrap_or(scaled)
-        ),
+        None => write!(f, "{} {prefix}{symbol}", format!("{scaled:.12e}").parse::<f64>().unwrap_or(scaled)),
     }
 }
 

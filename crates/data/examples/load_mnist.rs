@@ -21,16 +21,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let split = load_mnist(Path::new(dir), Path::new(unpack_dir))?.hold_out(10_000)?;
-    for (name, part) in [
-        ("train", &split.train),
-        ("validation", &split.validation),
-        ("test", &split.test),
-    ] {
-        println!(
-            "{name:10} {:5} samples, of each digit {:?}",
-            part.len(),
-            histogram(part)
-        );
+    for (name, part) in [("train", &split.train), ("validation", &split.validation), ("test", &split.test)] {
+        println!("{name:10} {:5} samples, of each digit {:?}", part.len(), histogram(part));
     }
     Ok(())
 }

@@ -61,20 +61,11 @@ impl Dataset {
     ) -> Result<Self, DatasetError> {
         let expected = labels.len().saturating_mul(rows).saturating_mul(cols);
         if images.len() != expected {
-            return Err(DatasetError::Pixels {
-                expected,
-                found: images.len(),
-            });
+            return Err(DatasetError::Pixels { expected, found: images.len() });
         }
         check_labels(&labels, classes)?;
         images.shrink_to_fit();
-        Ok(Self {
-            images,
-            labels,
-            rows,
-            cols,
-            classes,
-        })
+        Ok(Self { images, labels, rows, cols, classes })
     }
 
     /// The number of samples.
@@ -138,10 +129,7 @@ impl Dataset {
     /// Keeps the first `at` samples here and returns the others.
     fn split_off(&mut self, at: usize) -> Result<Self, TooFew> {
         if at > self.len() {
-            return Err(TooFew {
-                wanted: at,
-                available: self.len(),
-            });
+            return Err(TooFew { wanted: at, available: self.len() });
         }
         let rest = Self {
             images: self.images.split_off(at * self.pixels()),
@@ -156,14 +144,7 @@ impl Dataset {
 /// Pixels by the million tell a reader nothing.
 impl fmt::Debug for Dataset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Dataset({} images of {} x {}, {} classes)",
-            self.len(),
-            self.rows,
-            self.cols,
-            self.classes
-        )
+        write!(f, "Dataset({} images of {} x {}, {} classes)", self.len(), self.rows, self.cols, self.classes)
     }
 }
 
@@ -171,11 +152,7 @@ impl fmt::Debug for Dataset {
 pub(crate) fn check_labels(labels: &[u8], classes: usize) -> Result<(), DatasetError> {
     match labels.iter().position(|&label| usize::from(label) >= classes) {
         None => Ok(()),
-        Some(index) => Err(DatasetError::Label {
-            index,
-            found: labels[index],
-            classes,
-        }),
+        Some(index) => Err(DatasetError::Label { index, found: labels[index], classes }),
     }
 }
 
@@ -193,16 +170,8 @@ pub struct Split {
 impl Split {
     /// A split with an empty validation set.
     pub(crate) fn without_validation(train: Dataset, test: Dataset) -> Self {
-        let validation = Dataset {
-            images: Vec::new(),
-            labels: Vec::new(),
-            ..train
-        };
-        Self {
-            train,
-            validation,
-            test,
-        }
+        let validation = Dataset { images: Vec::new(), labels: Vec::new(), ..train };
+        Self { train, validation, test }
     }
 
     /// Makes the **last** `validation` training samples the validation set; 0 leaves it empty.
@@ -216,10 +185,7 @@ impl Split {
         self.train.images.append(&mut self.validation.images);
         self.train.labels.append(&mut self.validation.labels);
         let Some(at) = self.train.len().checked_sub(validation) else {
-            return Err(TooFew {
-                wanted: validation,
-                available: self.train.len(),
-            });
+            return Err(TooFew { wanted: validation, available: self.train.len() });
         };
         self.validation = self.train.split_off(at)?;
         Ok(self)
@@ -249,13 +215,7 @@ mod tests {
         let split = split.hold_out(0).unwrap();
         assert_eq!(split.train, numbered(10));
         assert!(split.validation.is_empty());
-        assert_eq!(
-            split.hold_out(11),
-            Err(TooFew {
-                wanted: 11,
-                available: 10
-            })
-        );
+        assert_eq!(split.hold_out(11), Err(TooFew { wanted: 11, available: 10 }));
     }
 
     #[test]
@@ -268,17 +228,8 @@ mod tests {
     #[test]
     fn lengths_and_labels_are_checked() {
         let error = Dataset::new(vec![0; 11], vec![0; 2], (2, 3), 3).unwrap_err();
-        assert_eq!(
-            error,
-            DatasetError::Pixels {
-                expected: 12,
-                found: 11
-            }
-        );
+        assert_eq!(error, DatasetError::Pixels { expected: 12, found: 11 });
         let error = Dataset::new(vec![0; 12], vec![2, 3], (2, 3), 3).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "label 1 is out of range: expected less than 3, found 3"
-        );
+        assert_eq!(error.to_string(), "label 1 is out of range: expected less than 3, found 3");
     }
 }

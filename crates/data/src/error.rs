@@ -18,10 +18,7 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(path: &Path, problem: Problem) -> Self {
-        Self {
-            path: path.into(),
-            problem,
-        }
+        Self { path: path.into(), problem }
     }
 }
 

@@ -27,19 +27,11 @@ pub(crate) struct Expected {
 
 impl Expected {
     pub(crate) const fn images(manifest: &Manifest, part: &Part) -> Self {
-        Self {
-            entry: part.images,
-            count: part.count,
-            size: Some((manifest.rows, manifest.cols)),
-        }
+        Self { entry: part.images, count: part.count, size: Some((manifest.rows, manifest.cols)) }
     }
 
     pub(crate) const fn labels(part: &Part) -> Self {
-        Self {
-            entry: part.labels,
-            count: part.count,
-            size: None,
-        }
+        Self { entry: part.labels, count: part.count, size: None }
     }
 
     const fn magic(&self) -> (u32, &'static str) {
@@ -82,21 +74,16 @@ impl IdxFile {
     pub(crate) fn open(dir: &Path, expected: &Expected) -> Result<Self, Error> {
         let gz = dir.join(format!("{}.gz", expected.entry.name));
         match Self::open_path(&gz, true, expected) {
-            Err(Error {
-                problem: Problem::Read(error),
-                ..
-            }) if error.kind() == io::ErrorKind::NotFound => match Self::open_raw(dir, expected) {
-                Err(Error {
-                    problem: Problem::Read(error),
-                    ..
-                }) if error.kind() == io::ErrorKind::NotFound => Err(Error::new(
-                    &gz,
-                    Problem::NoFile {
-                        raw: expected.entry.name,
-                    },
-                )),
-                raw => raw,
-            },
+            Err(Error { problem: Problem::Read(error), .. }) if error.kind() == io::ErrorKind::NotFound => {
+                match Self::open_raw(dir, expected) {
+                    Err(Error { problem: Problem::Read(error), .. })
+                        if error.kind() == io::ErrorKind::NotFound =>
+                    {
+                        Err(Error::new(&gz, Problem::NoFile { raw: expected.entry.name }))
+                    }
+                    raw => raw,
+                }
+            }
             opened => opened,
         }
     }
@@ -117,70 +104,44 @@ impl IdxFile {
             body_len: 0,
             header: Vec::new(),
             expected_digest: expected.entry.sha256,
-            source: if gzip {
-                Source::Gzip(Box::new(GzDecoder::new(reader)))
-            } else {
-                Source::Raw(reader)
-            },
+            source: if gzip { Source::Gzip(Box::new(GzDecoder::new(reader))) } else { Source::Raw(reader) },
             hash: Sha256::new(),
             position: 0,
         };
         let mut header = vec![0; expected.header_len()];
         this.fill(&mut header, expected.header_len() as u64)?;
         let word = |i: usize| {
-            u32::from_be_bytes(
-                header[4 * i..4 * i + 4]
-                    .try_into()
-                    .expect("the range is four bytes"),
-            )
+            u32::from_be_bytes(header[4 * i..4 * i + 4].try_into().expect("the range is four bytes"))
         };
 
         let (magic, what) = expected.magic();
         if word(0) != magic {
-            return Err(fail(Problem::Magic {
-                expected: magic,
-                what,
-                found: word(0),
-            }));
+            return Err(fail(Problem::Magic { expected: magic, what, found: word(0) }));
         }
         this.count = word(1) as usize;
         this.body_len = u64::from(word(1));
         if let Some(size) = expected.size {
             let found = (word(2) as usize, word(3) as usize);
             if found != size {
-                return Err(fail(Problem::Dimensions {
-                    expected: size,
-                    found,
-                }));
+                return Err(fail(Problem::Dimensions { expected: size, found }));
             }
-            this.body_len = this
-                .body_len
-                .saturating_mul(u64::from(word(2)))
-                .saturating_mul(u64::from(word(3)));
+            this.body_len =
+                this.body_len.saturating_mul(u64::from(word(2))).saturating_mul(u64::from(word(3)));
         }
         if let Some(count) = expected.count
             && this.count != count
         {
-            return Err(fail(Problem::Count {
-                expected: count,
-                found: this.count,
-            }));
+            return Err(fail(Problem::Count { expected: count, found: this.count }));
         }
         this.header = header;
 
         let stated = this.len();
         let most = file_len.saturating_mul(MAX_EXPANSION);
         if gzip && stated > most {
-            return Err(fail(Problem::Overclaim {
-                expected: most,
-                found: stated,
-            }));
+            return Err(fail(Problem::Overclaim { expected: most, found: stated }));
         }
         if !gzip && stated > file_len {
-            return Err(fail(Problem::Truncated {
-                expected: stated,
-                found: file_len,
-            }));
+            return Err(fail(Problem::Truncated { expected: stated, found: file_len }));
         }
         Ok(this)
     }
@@ -238,10 +199,7 @@ impl IdxFile {
         while !buffer.is_empty() {
             match self.read(buffer, wanted)? {
                 0 => {
-                    return Err(self.fail(Problem::Truncated {
-                        expected: wanted,
-                        found: self.position,
-                    }));
+                    return Err(self.fail(Problem::Truncated { expected: wanted, found: self.position }));
                 }
                 n => buffer = &mut buffer[n..],
             }
@@ -268,15 +226,11 @@ impl IdxFile {
                 Ok(n)
             }
             Err(error) => Err(self.fail(match (&self.source, error.kind()) {
-                (Source::Gzip(_), io::ErrorKind::UnexpectedEof) => Problem::TruncatedGzip {
-                    expected: wanted,
-                    found,
-                },
+                (Source::Gzip(_), io::ErrorKind::UnexpectedEof) => {
+                    Problem::TruncatedGzip { expected: wanted, found }
+                }
                 (Source::Gzip(_), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
-                    Problem::DamagedGzip {
-                        found,
-                        reason: error.to_string(),
-                    }
+                    Problem::DamagedGzip { found, reason: error.to_string() }
                 }
                 _ => Problem::Read(error),
             })),

@@ -111,14 +111,8 @@ impl Manifest {
         const fn part(images: &'static str, labels: &'static str) -> Part {
             Part {
                 count: None,
-                images: Entry {
-                    name: images,
-                    sha256: None,
-                },
-                labels: Entry {
-                    name: labels,
-                    sha256: None,
-                },
+                images: Entry { name: images, sha256: None },
+                labels: Entry { name: labels, sha256: None },
             }
         }
         Self {

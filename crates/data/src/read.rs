@@ -27,10 +27,7 @@ pub fn read(dir: &Path, manifest: &Manifest) -> Result<Split, Error> {
         )
         .map_err(|problem| Error::new(&labels_path, problem.into()))
     };
-    Ok(Split::without_validation(
-        part(&manifest.train)?,
-        part(&manifest.test)?,
-    ))
+    Ok(Split::without_validation(part(&manifest.train)?, part(&manifest.test)?))
 }
 
 /// What [`check`] found in a folder; displays as a line per file.
@@ -106,11 +103,7 @@ pub fn check(dir: &Path, manifest: &Manifest) -> Result<Report, Vec<Error>> {
             }
         }
     }
-    if errors.is_empty() {
-        Ok(Report { files })
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(Report { files }) } else { Err(errors) }
 }
 
 fn check_file(
@@ -144,10 +137,6 @@ fn require_pairs(images: (&Path, usize), labels: (&Path, usize)) -> Result<(), E
     }
     Err(Error::new(
         images.0,
-        Problem::Mismatch {
-            images: images.1,
-            labels: labels.0.into(),
-            found: labels.1,
-        },
+        Problem::Mismatch { images: images.1, labels: labels.0.into(), found: labels.1 },
     ))
 }

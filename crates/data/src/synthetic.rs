@@ -72,11 +72,7 @@ mod tests {
         }
         let distance = |image: &[u8], class: usize| -> i64 {
             let sums = &sums[class * pixels..(class + 1) * pixels];
-            image
-                .iter()
-                .zip(sums)
-                .map(|(&p, s)| (i64::from(p) * 50 - s).pow(2))
-                .sum()
+            image.iter().zip(sums).map(|(&p, s)| (i64::from(p) * 50 - s).pow(2)).sum()
         };
         let right = (0..test.len())
             .filter(|&i| {

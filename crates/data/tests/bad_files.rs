@@ -76,11 +76,7 @@ fn message(error: &Error, dir: &Path) -> String {
 #[test]
 fn a_good_folder_reads_as_it_was_written() {
     let dir = tiny_folder();
-    let Split {
-        train,
-        validation,
-        test,
-    } = read(dir.path(), &pinned()).unwrap();
+    let Split { train, validation, test } = read(dir.path(), &pinned()).unwrap();
     assert_eq!(train.images(), &images(5)[16..]);
     assert_eq!(train.labels(), [0, 1, 2, 0, 1]);
     assert!(validation.is_empty());
@@ -88,15 +84,9 @@ fn a_good_folder_reads_as_it_was_written() {
     assert_eq!(Ok(test), expected);
 
     let report = check(dir.path(), &pinned()).unwrap();
-    let counts: Vec<_> = report
-        .files
-        .iter()
-        .map(|file| (file.count, file.raw_bytes))
-        .collect();
+    let counts: Vec<_> = report.files.iter().map(|file| (file.count, file.raw_bytes)).collect();
     assert_eq!(counts, [(5, 46), (5, 13), (4, 40), (4, 12)]);
-    let text = report
-        .to_string()
-        .replace(&format!("{}/", dir.path().display()), "");
+    let text = report.to_string().replace(&format!("{}/", dir.path().display()), "");
     assert_eq!(text.lines().count(), 4);
     assert_eq!(
         text.lines().next().unwrap(),
@@ -177,12 +167,7 @@ fn each_bad_file_gets_its_message() {
             TINY,
             "expected nothing after the gzip stream, found more bytes",
         ),
-        (
-            train_gz,
-            gzip(&images(5)[..45]),
-            TINY,
-            "the file ends early: expected 46 bytes, found 45",
-        ),
+        (train_gz, gzip(&images(5)[..45]), TINY, "the file ends early: expected 46 bytes, found 45"),
         (
             train_gz,
             gzip(&[images(5), vec![0]].concat()),
@@ -191,12 +176,7 @@ fn each_bad_file_gets_its_message() {
         ),
         (train_gz, overclaim.clone(), TINY, &overclaim_error),
         // header
-        (
-            TEST_IMAGES,
-            images(4)[..15].to_vec(),
-            TINY,
-            "the file ends early: expected 16 bytes, found 15",
-        ),
+        (TEST_IMAGES, images(4)[..15].to_vec(), TINY, "the file ends early: expected 16 bytes, found 15"),
         (
             TEST_IMAGES,
             labels(40),
@@ -215,19 +195,9 @@ fn each_bad_file_gets_its_message() {
             TINY,
             "wrong image size in the header: expected 2 x 3, found 3 x 2",
         ),
-        (
-            TEST_LABELS,
-            labels(3),
-            pinned(),
-            "wrong number of samples in the header: expected 4, found 3",
-        ),
+        (TEST_LABELS, labels(3), pinned(), "wrong number of samples in the header: expected 4, found 3"),
         // samples
-        (
-            TEST_IMAGES,
-            images(4)[..39].to_vec(),
-            TINY,
-            "the file ends early: expected 40 bytes, found 39",
-        ),
+        (TEST_IMAGES, images(4)[..39].to_vec(), TINY, "the file ends early: expected 40 bytes, found 39"),
         (
             TEST_LABELS,
             [labels(4), vec![0]].concat(),
@@ -235,21 +205,13 @@ fn each_bad_file_gets_its_message() {
             "the file goes on after its last sample: expected 12 bytes, found more",
         ),
         (TEST_IMAGES, body_flipped, pinned(), &hash_error),
-        (
-            TEST_LABELS,
-            label_three,
-            TINY,
-            "label 2 is out of range: expected less than 3, found 3",
-        ),
+        (TEST_LABELS, label_three, TINY, "label 2 is out of range: expected less than 3, found 3"),
     ];
     for (name, bytes, manifest, expected) in cases {
         let dir = tiny_folder();
         put(&dir, name, &bytes);
         let expected = format!("{name}: {expected}");
-        assert_eq!(
-            message(&read(dir.path(), &manifest).unwrap_err(), dir.path()),
-            expected
-        );
+        assert_eq!(message(&read(dir.path(), &manifest).unwrap_err(), dir.path()), expected);
         let errors = check(dir.path(), &manifest).unwrap_err();
         assert_eq!(errors.len(), 1, "{errors:?}");
         assert_eq!(message(&errors[0], dir.path()), expected);
@@ -261,10 +223,7 @@ fn images_and_labels_must_pair_up() {
     let dir = tiny_folder();
     put(&dir, TEST_LABELS, &labels(3));
     let expected = "t10k-images-idx3-ubyte: expected as many labels as there are images, 4, found 3 in t10k-labels-idx1-ubyte";
-    assert_eq!(
-        message(&read(dir.path(), &TINY).unwrap_err(), dir.path()),
-        expected
-    );
+    assert_eq!(message(&read(dir.path(), &TINY).unwrap_err(), dir.path()), expected);
     let errors = check(dir.path(), &TINY).unwrap_err();
     assert_eq!(errors.len(), 1);
     assert_eq!(message(&errors[0], dir.path()), expected);
@@ -275,15 +234,9 @@ fn missing_files_and_folders_are_named() {
     let dir = tiny_folder();
     let nowhere = dir.path().join("nowhere");
     let error = read(&nowhere, &TINY).unwrap_err();
-    assert_eq!(
-        message(&error, dir.path()),
-        "nowhere: expected the folder of a data set, found nothing"
-    );
+    assert_eq!(message(&error, dir.path()), "nowhere: expected the folder of a data set, found nothing");
     let error = load_mnist(&nowhere, &dir.path().join("unpacked")).unwrap_err();
-    assert_eq!(
-        message(&error, dir.path()),
-        "nowhere: expected the folder of a data set, found nothing"
-    );
+    assert_eq!(message(&error, dir.path()), "nowhere: expected the folder of a data set, found nothing");
     assert!(!dir.path().join("unpacked").exists());
 
     let file = dir.path().join(TEST_LABELS);
@@ -329,11 +282,7 @@ fn mnist_is_not_loaded_from_something_else() {
         message(&error, dir.path()),
         "train-images-idx3-ubyte.gz: wrong image size in the header: expected 28 x 28, found 2 x 3"
     );
-    assert_eq!(
-        fs::read_dir(unpack_dir).unwrap().count(),
-        0,
-        "nothing half-made stays"
-    );
+    assert_eq!(fs::read_dir(unpack_dir).unwrap().count(), 0, "nothing half-made stays");
 }
 
 /// What may befall a file.

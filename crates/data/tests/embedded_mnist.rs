@@ -43,10 +43,7 @@ fn the_mnist_crate_and_the_own_reader_agree() {
     fs::write(&gz, &bytes[..bytes.len() - 100]).unwrap();
     let error = load_mnist(&damaged, &unpack_dir).unwrap_err();
     assert_eq!(error.path, gz);
-    assert!(
-        error.to_string().contains("the gzip stream ends early"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("the gzip stream ends early"), "{error}");
 }
 
 #[test]
@@ -60,14 +57,8 @@ fn digits_occur_as_often_as_in_mnist() {
         }
         counts
     };
-    assert_eq!(
-        histogram(split.train.labels()),
-        [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    );
-    assert_eq!(
-        histogram(split.test.labels()),
-        [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    );
+    assert_eq!(histogram(split.train.labels()), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]);
+    assert_eq!(histogram(split.test.labels()), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
     // The mean ink of the training images, 0.1307 of full, that countless programs normalise by.
     let sum: u64 = split.train.images().iter().map(|&pixel| u64::from(pixel)).sum();
     let mean = sum as f64 / split.train.images().len() as f64 / 255.0;
@@ -85,12 +76,7 @@ fn the_readme_states_the_files_as_they_are() {
         let name = file.path.file_name().unwrap().to_str().unwrap();
         for row in [
             format!("| `{name}` | {} | `{}` |", bytes.len(), Digest::of(&bytes)),
-            format!(
-                "| `{}` | {} | `{}` |",
-                name.trim_end_matches(".gz"),
-                file.raw_bytes,
-                file.sha256
-            ),
+            format!("| `{}` | {} | `{}` |", name.trim_end_matches(".gz"), file.raw_bytes, file.sha256),
         ] {
             assert!(readme.contains(&row), "data/README.md lacks: {row}");
         }

@@ -13,12 +13,7 @@ pub fn mean_update<R: Real>(
     repeats: u32,
     at: SeedPath,
 ) -> Vec<Vec<f64>> {
-    let unit = Schedule {
-        output: 1.0,
-        hidden: 1.0,
-        decay: Decay::Constant,
-        floor: 1.0,
-    };
+    let unit = Schedule { output: 1.0, hidden: 1.0, decay: Decay::Constant, floor: 1.0 };
     let before: Vec<Vec<R>> = network.matrices().iter().map(|matrix| matrix.weights()).collect();
     let batch: Vec<u32> = (0..examples.len() as u32).collect();
     let mut sums: Vec<Vec<f64>> = before.iter().map(|weights| vec![0.0; weights.len()]).collect();

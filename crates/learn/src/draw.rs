@@ -44,9 +44,7 @@ mod tests {
     fn counts_have_the_right_mean_over_all_draws() {
         for pulses in [1, 2, 5] {
             for p in [0.0_f32, 0.1, 0.5, 0.77, 1.0] {
-                let total: i64 = (0..=u16::MAX)
-                    .map(|draw| i64::from(pulse_count(p, pulses, draw)))
-                    .sum();
+                let total: i64 = (0..=u16::MAX).map(|draw| i64::from(pulse_count(p, pulses, draw))).sum();
                 let mean = total as f64 / 65536.0;
                 assert!(
                     (mean - f64::from(pulses) * f64::from(p)).abs() < 1e-4,

@@ -27,11 +27,7 @@ pub enum ExamplesError {
     #[error("{lines} input lines: allowed are 1 to 65535")]
     Lines { lines: usize },
     #[error("{found} pixel bytes for {labels} labels of {lines} lines each: expected {}", labels * lines)]
-    Length {
-        found: usize,
-        labels: usize,
-        lines: usize,
-    },
+    Length { found: usize, labels: usize, lines: usize },
     #[error("label {label} of example {index}: allowed are 0 to {}", classes - 1)]
     Label { index: usize, label: u8, classes: usize },
 }
@@ -51,22 +47,12 @@ impl Examples {
             return Err(ExamplesError::Lines { lines });
         }
         if pixels.len() != labels.len() * lines {
-            return Err(ExamplesError::Length {
-                found: pixels.len(),
-                labels: labels.len(),
-                lines,
-            });
+            return Err(ExamplesError::Length { found: pixels.len(), labels: labels.len(), lines });
         }
-        if let Some((index, &label)) = labels
-            .iter()
-            .enumerate()
-            .find(|(_, label)| usize::from(**label) >= classes)
+        if let Some((index, &label)) =
+            labels.iter().enumerate().find(|(_, label)| usize::from(**label) >= classes)
         {
-            return Err(ExamplesError::Label {
-                index,
-                label,
-                classes,
-            });
+            return Err(ExamplesError::Label { index, label, classes });
         }
         let active = pixels.iter().filter(|&&level| level > 0).count();
         let mut examples = Self {
@@ -126,10 +112,7 @@ impl Examples {
     pub fn pixels(&self, index: usize) -> Pixels<'_> {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         let span = start..self.ends[index];
-        Pixels {
-            lines: &self.pixel_lines[span.clone()],
-            levels: &self.pixel_levels[span],
-        }
+        Pixels { lines: &self.pixel_lines[span.clone()], levels: &self.pixel_levels[span] }
     }
 }
 
@@ -140,20 +123,8 @@ mod tests {
     #[test]
     fn keeps_only_pixels_above_zero() {
         let examples = Examples::from_dense(&[0, 7, 0, 255, 0, 0], &[1, 0], 3, 2).unwrap();
-        assert_eq!(
-            examples.pixels(0),
-            Pixels {
-                lines: &[1],
-                levels: &[7]
-            }
-        );
-        assert_eq!(
-            examples.pixels(1),
-            Pixels {
-                lines: &[0],
-                levels: &[255]
-            }
-        );
+        assert_eq!(examples.pixels(0), Pixels { lines: &[1], levels: &[7] });
+        assert_eq!(examples.pixels(1), Pixels { lines: &[0], levels: &[255] });
         assert_eq!((examples.label(0), examples.label(1)), (1, 0));
     }
 
@@ -161,19 +132,9 @@ mod tests {
     fn refuses_what_does_not_fit() {
         assert_eq!(
             Examples::from_dense(&[0; 6], &[0, 9], 3, 9),
-            Err(ExamplesError::Label {
-                index: 1,
-                label: 9,
-                classes: 9
-            })
+            Err(ExamplesError::Label { index: 1, label: 9, classes: 9 })
         );
-        assert!(matches!(
-            Examples::from_dense(&[0; 5], &[0, 1], 3, 2),
-            Err(ExamplesError::Length { .. })
-        ));
-        assert!(matches!(
-            Examples::from_dense(&[], &[], 0, 2),
-            Err(ExamplesError::Lines { .. })
-        ));
+        assert!(matches!(Examples::from_dense(&[0; 5], &[0, 1], 3, 2), Err(ExamplesError::Length { .. })));
+        assert!(matches!(Examples::from_dense(&[], &[], 0, 2), Err(ExamplesError::Lines { .. })));
     }
 }

@@ -141,21 +141,12 @@ impl<R: Real> Network<R> {
         }
         let mut matrices = Vec::new();
         for (layer, pair) in (0..).zip(widths.windows(2)) {
-            let shape = Shape {
-                inputs: pair[0] + 1,
-                outputs: pair[1],
-            };
+            let shape = Shape { inputs: pair[0] + 1, outputs: pair[1] };
             let mut matrix = make(shape);
-            assert_eq!(
-                matrix.shape(),
-                shape,
-                "the matrix that was built has another shape than asked for"
-            );
+            assert_eq!(matrix.shape(), shape, "the matrix that was built has another shape than asked for");
             let at = init.index(layer);
-            matrix.program(
-                &initial_weights(shape, rule.activation, at.child("weights")),
-                at.child("program"),
-            );
+            matrix
+                .program(&initial_weights(shape, rule.activation, at.child("weights")), at.child("program"));
             matrix.take_activity();
             matrices.push(matrix);
         }
@@ -174,9 +165,7 @@ impl<R: Real> Network<R> {
             z: vec![Vec::new(); last + 1],
         };
         let expected = Wave {
-            inputs: (0..=last)
-                .map(|layer| Signals::analog(widths[layer] + 1))
-                .collect(),
+            inputs: (0..=last).map(|layer| Signals::analog(widths[layer] + 1)).collect(),
             z: vec![Vec::new(); last + 1],
         };
         let errors = (0..=last)
@@ -256,9 +245,7 @@ impl<R: Real> Network<R> {
     ) {
         self.assert_fits(examples);
         self.scratch.rngs.clear();
-        self.scratch
-            .rngs
-            .extend((0..batch.len() as u64).map(|sample| at.index(sample).rng()));
+        self.scratch.rngs.extend((0..batch.len() as u64).map(|sample| at.index(sample).rng()));
         self.activity.samples += batch.len() as u64;
         self.forward_as_learning(examples, batch, at);
         if !self.output_error(examples, batch) {
@@ -271,18 +258,10 @@ impl<R: Real> Network<R> {
             if layer > 0 {
                 self.hidden_error(layer, at);
             }
-            let step = factor
-                * if layer == last {
-                    schedule.output
-                } else {
-                    schedule.hidden
-                };
+            let step = factor * if layer == last { schedule.output } else { schedule.hidden };
             let update = match self.rule.update {
                 Precision::Hp => Update::Exact { step },
-                Precision::Bs { pulses } => Update::Pulses {
-                    step,
-                    per_unit: pulses,
-                },
+                Precision::Bs { pulses } => Update::Pulses { step, per_unit: pulses },
             };
             let at = at.child("update").index(layer as u64);
             self.matrices[layer].update(&self.learning.inputs[layer], &self.errors[layer], update, at);
@@ -316,9 +295,7 @@ impl<R: Real> Network<R> {
                 for pass in 0..u64::from(count) {
                     let at = at.index(pass);
                     self.scratch.rngs.clear();
-                    self.scratch
-                        .rngs
-                        .extend((0..batch.len() as u64).map(|sample| at.index(sample).rng()));
+                    self.scratch.rngs.extend((0..batch.len() as u64).map(|sample| at.index(sample).rng()));
                     self.forward_as_learning(examples, batch, at);
                     let z = self.learning.z.last().expect("a network has at least one layer");
                     let p = &mut self.scratch.outputs;
@@ -358,37 +335,18 @@ impl<R: Real> Network<R> {
             }
         }
         let count = examples.len() as f64;
-        Evaluation {
-            accuracy: right as f64 / count,
-            cross_entropy: nats / count,
-        }
+        Evaluation { accuracy: right as f64 / count, cross_entropy: nats / count }
     }
 
     fn assert_fits(&self, examples: &Examples) {
-        assert_eq!(
-            examples.lines(),
-            self.widths[0],
-            "the examples have another number of input lines"
-        );
+        assert_eq!(examples.lines(), self.widths[0], "the examples have another number of input lines");
         let classes = self.widths[self.widths.len() - 1];
-        assert_eq!(
-            examples.classes(),
-            classes,
-            "the examples have another number of classes"
-        );
+        assert_eq!(examples.classes(), classes, "the examples have another number of classes");
     }
 
     /// A forward pass with the signals that the rule learns with; draws from `scratch.rngs`, one for each sample.
     fn forward_as_learning(&mut self, examples: &Examples, batch: &[u32], at: SeedPath) {
-        let Self {
-            rule,
-            matrices,
-            learning,
-            scratch,
-            activity,
-            widths,
-            ..
-        } = self;
+        let Self { rule, matrices, learning, scratch, activity, widths, .. } = self;
         learning.inputs[0].clear();
         for (&index, rng) in batch.iter().zip(&mut scratch.rngs) {
             code_input(
@@ -408,11 +366,7 @@ impl<R: Real> Network<R> {
             let outputs = widths[layer + 1];
             let z = &mut learning.z[layer];
             z.resize(batch.len() * outputs, R::zero());
-            let readout = if layer < last {
-                hidden_readout(rule)
-            } else {
-                output_readout(rule)
-            };
+            let readout = if layer < last { hidden_readout(rule) } else { output_readout(rule) };
             let at = at.child("forward").index(layer as u64);
             matrices[layer].forward(&learning.inputs[layer], readout, at, z);
             if layer == last {
@@ -434,13 +388,7 @@ impl<R: Real> Network<R> {
 
     /// A forward pass with every signal at its expectation.
     fn forward_as_expected(&mut self, examples: &Examples, batch: &[u32], at: SeedPath) {
-        let Self {
-            rule,
-            matrices,
-            expected,
-            widths,
-            ..
-        } = self;
+        let Self { rule, matrices, expected, widths, .. } = self;
         expected.inputs[0].clear();
         for &index in batch {
             let levels = expected.inputs[0].push_analog();
@@ -475,14 +423,7 @@ impl<R: Real> Network<R> {
 
     /// Fills the error signals of the output layer; false when all of them are silent and nothing is to be learnt.
     fn output_error(&mut self, examples: &Examples, batch: &[u32]) -> bool {
-        let Self {
-            rule,
-            learning,
-            scratch,
-            errors,
-            activity,
-            ..
-        } = self;
+        let Self { rule, learning, scratch, errors, activity, .. } = self;
         let classes = examples.classes();
         let z = learning.z.last().expect("a network has at least one layer");
         let errors = errors.last_mut().expect("a network has at least one layer");
@@ -511,10 +452,8 @@ impl<R: Real> Network<R> {
                     for (line, (&delta, &draw)) in (0..).zip(delta.iter().zip(&scratch.draws)) {
                         let count = pulse_count(delta.abs(), per_unit, draw);
                         if count != 0 {
-                            pulses.push(Pulse {
-                                line,
-                                count: if delta < R::zero() { -count } else { count },
-                            });
+                            pulses
+                                .push(Pulse { line, count: if delta < R::zero() { -count } else { count } });
                         }
                     }
                 }
@@ -538,26 +477,11 @@ impl<R: Real> Network<R> {
 
     /// Reads matrix `layer` backward and fills the error signals of the hidden layer before it.
     fn hidden_error(&mut self, layer: usize, at: SeedPath) {
-        let Self {
-            rule,
-            matrices,
-            learning,
-            scratch,
-            errors,
-            error_means,
-            activity,
-            widths,
-            ..
-        } = self;
+        let Self { rule, matrices, learning, scratch, errors, error_means, activity, widths, .. } = self;
         let neurons = widths[layer];
         let (before, after) = errors.split_at_mut(layer);
         let (errors, incoming) = (&mut before[layer - 1], &after[0]);
-        let Scratch {
-            rngs,
-            backward,
-            pulses,
-            ..
-        } = scratch;
+        let Scratch { rngs, backward, pulses, .. } = scratch;
         backward.resize(incoming.samples() * (neurons + 1), R::zero());
         matrices[layer].backward(
             incoming,
@@ -567,10 +491,7 @@ impl<R: Real> Network<R> {
         );
         errors.clear();
         let z = &learning.z[layer - 1];
-        let samples = backward
-            .chunks_exact(neurons + 1)
-            .zip(z.chunks_exact(neurons))
-            .zip(rngs);
+        let samples = backward.chunks_exact(neurons + 1).zip(z.chunks_exact(neurons)).zip(rngs);
         for (sample, ((a, z), rng)) in samples.enumerate() {
             // A silent error stays silent: nothing is drawn, and the running mean does not see it.
             if incoming.get(sample).is_silent() {
@@ -626,9 +547,8 @@ fn initial_weights<R: Real>(shape: Shape, activation: Activation, at: SeedPath) 
         Activation::Sigmoid | Activation::HardSigmoid => (6.0 / (neurons + outputs) as f64).sqrt(),
     };
     let mut rng = at.rng();
-    let mut weights: Vec<R> = (0..neurons * outputs)
-        .map(|_| R::of(rng.random_range(-bound..bound)))
-        .collect();
+    let mut weights: Vec<R> =
+        (0..neurons * outputs).map(|_| R::of(rng.random_range(-bound..bound))).collect();
     weights.resize(inputs * outputs, R::zero());
     weights
 }
@@ -652,10 +572,7 @@ fn hidden_buffer<R: Real>(forward: Precision, lines: usize) -> Signals<R> {
 fn output_error_buffer<R: Real>(rule: &Rule, lines: usize) -> Signals<R> {
     match rule.error {
         ErrorSignal::Hp => Signals::analog(lines),
-        ErrorSignal::Bs {
-            output: OutputError::Ternary { pulses },
-            ..
-        } => Signals::pulses(lines, pulses),
+        ErrorSignal::Bs { output: OutputError::Ternary { pulses }, .. } => Signals::pulses(lines, pulses),
         ErrorSignal::Bs { .. } => Signals::pulses(lines, 1),
     }
 }
@@ -682,10 +599,7 @@ fn hidden_readout(rule: &Rule) -> Readout {
 
 fn output_readout(rule: &Rule) -> Readout {
     match rule.error {
-        ErrorSignal::Bs {
-            output: OutputError::Race { .. },
-            ..
-        } => Readout::Comparator { decisions: 1 },
+        ErrorSignal::Bs { output: OutputError::Race { .. }, .. } => Readout::Comparator { decisions: 1 },
         // A softmax is computed from values.
         ErrorSignal::Hp | ErrorSignal::Bs { .. } => Readout::Converter,
     }
@@ -694,14 +608,10 @@ fn output_readout(rule: &Rule) -> Readout {
 fn backward_readout(rule: &Rule) -> Readout {
     match rule.error {
         ErrorSignal::Hp => Readout::Converter,
-        ErrorSignal::Bs {
-            hidden: HiddenError::Sign,
-            ..
-        } => Readout::Comparator { decisions: 1 },
-        ErrorSignal::Bs {
-            hidden: HiddenError::StochasticSign { pulses, .. },
-            ..
-        } => Readout::Comparator { decisions: pulses },
+        ErrorSignal::Bs { hidden: HiddenError::Sign, .. } => Readout::Comparator { decisions: 1 },
+        ErrorSignal::Bs { hidden: HiddenError::StochasticSign { pulses, .. }, .. } => {
+            Readout::Comparator { decisions: pulses }
+        }
     }
 }
 
@@ -725,9 +635,7 @@ fn code_input<R: Real>(
             out[bias as usize] = R::one();
         }
         InputCoding::Threshold { level: least } => {
-            let fires = coded()
-                .filter(|(_, level)| **level >= least)
-                .map(|(&line, _)| u32::from(line));
+            let fires = coded().filter(|(_, level)| **level >= least).map(|(&line, _)| u32::from(line));
             out.push_bits(fires.chain([bias]));
         }
         InputCoding::Bits { pulses } => {
@@ -743,10 +651,7 @@ fn code_input<R: Real>(
                     line: u32::from(line),
                     count: pulse_count(draw::PIXEL_VALUE[usize::from(level)], pulses, draw),
                 });
-                out.push_pulses(counted.chain([Pulse {
-                    line: bias,
-                    count: pulses.cast_signed(),
-                }]));
+                out.push_pulses(counted.chain([Pulse { line: bias, count: pulses.cast_signed() }]));
             }
         }
     }
@@ -778,22 +683,11 @@ fn fire<R: Real>(
     }
     counts.clear();
     for (line, (&z, &draw)) in (0..).zip(z.iter().zip(draws.iter())) {
-        counts.push(Pulse {
-            line,
-            count: pulse_count(rule.activation.value(gain * z), pulses, draw),
-        });
+        counts.push(Pulse { line, count: pulse_count(rule.activation.value(gain * z), pulses, draw) });
     }
-    counts.push(Pulse {
-        line: bias,
-        count: pulses.cast_signed(),
-    });
+    counts.push(Pulse { line: bias, count: pulses.cast_signed() });
     if pulses == 1 {
-        out.push_bits(
-            counts
-                .drain(..)
-                .filter(|pulse| pulse.count > 0)
-                .map(|pulse| pulse.line),
-        );
+        out.push_bits(counts.drain(..).filter(|pulse| pulse.count > 0).map(|pulse| pulse.line));
     } else {
         out.push_pulses(counts.drain(..));
     }
@@ -825,9 +719,7 @@ fn probabilities<R: Real>(rule: &Rule, z: &[R], out: &mut [R]) {
 }
 
 fn softmax<R: Real>(z: &[R], out: &mut [R]) {
-    let greatest = z
-        .iter()
-        .fold(z[0], |greatest, z| if *z > greatest { *z } else { greatest });
+    let greatest = z.iter().fold(z[0], |greatest, z| if *z > greatest { *z } else { greatest });
     let mut sum = R::zero();
     for (out, &z) in out.iter_mut().zip(z) {
         *out = (z - greatest).exp();
@@ -894,16 +786,7 @@ fn relative_error<R: Real>(rule: &Rule, z: &[R], target: usize, delta: &mut [R])
 
 fn push_class_error(target: usize, drawn: usize, pulses: &mut Vec<Pulse>) {
     if target != drawn {
-        let (up, down) = (
-            Pulse {
-                line: target as u32,
-                count: 1,
-            },
-            Pulse {
-                line: drawn as u32,
-                count: -1,
-            },
-        );
+        let (up, down) = (Pulse { line: target as u32, count: 1 }, Pulse { line: drawn as u32, count: -1 });
         pulses.extend(if target < drawn { [up, down] } else { [down, up] });
     }
 }
@@ -1039,10 +922,7 @@ impl<R: Real> SignalSign<R> {
                 let now = a.iter().map(|a| a.as_f64().abs()).sum::<f64>() / a.len() as f64;
                 let mean = mean.get_or_insert(now);
                 *mean += ERROR_MEAN_RATE * (now - *mean);
-                Self::Stochastic {
-                    pulses,
-                    saturation: R::of(saturation * mean.max(f64::MIN_POSITIVE)),
-                }
+                Self::Stochastic { pulses, saturation: R::of(saturation * mean.max(f64::MIN_POSITIVE)) }
             }
         }
     }
@@ -1066,11 +946,7 @@ impl<R: Real> SignalSign<R> {
             Self::Deterministic => i16::from(a != R::zero()),
             Self::Stochastic { pulses, saturation } => {
                 let share = a.abs() / saturation;
-                pulse_count(
-                    if share > R::one() { R::one() } else { share },
-                    pulses,
-                    rng.random(),
-                )
+                pulse_count(if share > R::one() { R::one() } else { share }, pulses, rng.random())
             }
         };
         if a < R::zero() { -magnitude } else { magnitude }
@@ -1092,20 +968,13 @@ mod tests {
 
     #[test]
     fn derivative_pulses_have_the_mean_of_the_derivative() {
-        let sigmoid = Rule {
-            activation: Activation::Sigmoid,
-            gain: 1.5,
-            ..Rule::binary_stochastic()
-        };
+        let sigmoid = Rule { activation: Activation::Sigmoid, gain: 1.5, ..Rule::binary_stochastic() };
         for (derivative, rate) in [
             (Derivative::Bs { pulses: 1 }, 1.0),
             (Derivative::Bs { pulses: 4 }, 4.0),
             (Derivative::Coincidence, 0.25),
         ] {
-            let rule = Rule {
-                derivative,
-                ..sigmoid.clone()
-            };
+            let rule = Rule { derivative, ..sigmoid.clone() };
             let slope = SlopePulses::new(&rule).expect("a sigmoid's binary derivative is drawn");
             for z in [-1.5_f64, 0.0, 0.4] {
                 let (mean, bound) = moments(20_000, |rng| f64::from(slope.count(&rule, z, rng)));
@@ -1119,33 +988,21 @@ mod tests {
         let hard = Rule::binary_stochastic();
         let slope = SlopePulses::new(&hard).expect("the hard sigmoid's slope is a bit");
         assert_eq!(slope.draws_per_neuron(), 0);
-        assert_eq!(
-            slope.count(&hard, 1.9 / hard.gain, &mut SeedPath::root(0).rng()),
-            1
-        );
-        assert_eq!(
-            slope.count(&hard, -2.1 / hard.gain, &mut SeedPath::root(0).rng()),
-            0
-        );
+        assert_eq!(slope.count(&hard, 1.9 / hard.gain, &mut SeedPath::root(0).rng()), 1);
+        assert_eq!(slope.count(&hard, -2.1 / hard.gain, &mut SeedPath::root(0).rng()), 0);
     }
 
     #[test]
     fn the_stochastic_sign_is_unbiased_up_to_saturation() {
         let a = [0.1_f64, -0.3, 0.5, -0.7];
-        let hidden = HiddenError::StochasticSign {
-            pulses: 2,
-            saturation: 1.5,
-        };
+        let hidden = HiddenError::StochasticSign { pulses: 2, saturation: 1.5 };
         let mut mean_magnitude = None;
         let sign = SignalSign::new(hidden, &a, &mut mean_magnitude);
         assert_eq!(mean_magnitude, Some(0.4));
         for a in a {
             let (mean, bound) = moments(20_000, |rng| f64::from(sign.count(a, rng)));
             let expected = 2.0 * (a / 0.6).clamp(-1.0, 1.0);
-            assert!(
-                (mean - expected).abs() < bound + 1e-4,
-                "at {a}: {mean} against {expected}"
-            );
+            assert!((mean - expected).abs() < bound + 1e-4, "at {a}: {mean} against {expected}");
         }
     }
 
@@ -1157,17 +1014,9 @@ mod tests {
             softmax(&z.map(|z| gain * z), &mut p);
             for class in 0..3 {
                 let (mean, bound) = moments(20_000, |rng| f64::from(u8::from(race(&z, gain, rng) == class)));
-                assert!(
-                    (mean - p[class]).abs() < bound,
-                    "race: {mean} against {}",
-                    p[class]
-                );
+                assert!((mean - p[class]).abs() < bound, "race: {mean} against {}", p[class]);
                 let (mean, bound) = moments(20_000, |rng| f64::from(u8::from(draw_class(&p, rng) == class)));
-                assert!(
-                    (mean - p[class]).abs() < bound,
-                    "categorical: {mean} against {}",
-                    p[class]
-                );
+                assert!((mean - p[class]).abs() < bound, "categorical: {mean} against {}", p[class]);
             }
         }
     }
@@ -1178,9 +1027,6 @@ mod tests {
         push_class_error(2, 2, &mut pulses);
         assert!(pulses.is_empty());
         push_class_error(2, 0, &mut pulses);
-        assert_eq!(
-            pulses,
-            [Pulse { line: 0, count: -1 }, Pulse { line: 2, count: 1 }]
-        );
+        assert_eq!(pulses, [Pulse { line: 0, count: -1 }, Pulse { line: 2, count: 1 }]);
     }
 }

@@ -57,10 +57,7 @@ impl Rule {
             input: InputCoding::Bits { pulses: 1 },
             forward: Precision::Bs { pulses: 1 },
             derivative: Derivative::Bs { pulses: 1 },
-            error: ErrorSignal::Bs {
-                output: OutputError::Ternary { pulses: 1 },
-                hidden: HiddenError::Sign,
-            },
+            error: ErrorSignal::Bs { output: OutputError::Ternary { pulses: 1 }, hidden: HiddenError::Sign },
             update: Precision::Bs { pulses: 1 },
         }
     }
@@ -120,11 +117,7 @@ impl Rule {
                 problems.push(RuleError::UnboundedActivation { signal: "derivative" });
             }
         }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }
 

@@ -46,12 +46,7 @@ mod tests {
     #[test]
     fn schedules_run_from_one_to_the_floor() {
         for decay in [Decay::Linear, Decay::Cosine] {
-            let schedule = Schedule {
-                output: 1.0,
-                hidden: 1.0,
-                decay,
-                floor: 0.02,
-            };
+            let schedule = Schedule { output: 1.0, hidden: 1.0, decay, floor: 0.02 };
             assert!((schedule.factor(0.0) - 1.0).abs() < 1e-15);
             assert!((schedule.factor(0.5) - 0.51).abs() < 1e-15);
             assert!((schedule.factor(1.0) - 0.02).abs() < 1e-15);

@@ -81,10 +81,7 @@ impl<R: Real> SoftwareMatrix<R> {
 
     fn add_exact(&mut self, inputs: &Signals<R>, errors: &Signals<R>, step: R) {
         if let (Some(x), Some(e)) = (dense_levels(inputs), errors.analog_levels()) {
-            let Shape {
-                inputs: rows,
-                outputs,
-            } = self.shape;
+            let Shape { inputs: rows, outputs } = self.shape;
             let samples = inputs.samples();
             let errors = DMatrixView::from_slice(e, outputs, samples);
             let inputs: DMatrixView<'_, R, Dyn, nalgebra::U1> = DMatrixView::from_slice_with_strides_generic(
@@ -140,11 +137,8 @@ impl<R: Real> SoftwareMatrix<R> {
                     let signed = if v < R::zero() { -count } else { count };
                     self.weights[i * self.stride + j] += pulse * signed;
                     let counts = &mut self.activity.update;
-                    *(if v < R::zero() {
-                        &mut counts.reset_pulses
-                    } else {
-                        &mut counts.set_pulses
-                    }) += count.as_f64() as u64;
+                    *(if v < R::zero() { &mut counts.reset_pulses } else { &mut counts.set_pulses }) +=
+                        count.as_f64() as u64;
                 });
             });
         }
@@ -229,16 +223,9 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
     }
 
     fn forward(&mut self, inputs: &Signals<R>, readout: Readout, _at: SeedPath, outputs: &mut [R]) {
-        let Shape {
-            inputs: lines,
-            outputs: columns,
-        } = self.shape;
+        let Shape { inputs: lines, outputs: columns } = self.shape;
         assert_fits("inputs", inputs, lines);
-        assert_eq!(
-            outputs.len(),
-            inputs.samples() * columns,
-            "outputs do not fit the batch"
-        );
+        assert_eq!(outputs.len(), inputs.samples() * columns, "outputs do not fit the batch");
         for input in inputs.iter() {
             count_read(&mut self.activity.forward, &input, columns, readout);
         }
@@ -259,16 +246,9 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
     }
 
     fn backward(&mut self, errors: &Signals<R>, readout: Readout, _at: SeedPath, outputs: &mut [R]) {
-        let Shape {
-            inputs: lines,
-            outputs: columns,
-        } = self.shape;
+        let Shape { inputs: lines, outputs: columns } = self.shape;
         assert_fits("errors", errors, columns);
-        assert_eq!(
-            outputs.len(),
-            errors.samples() * lines,
-            "outputs do not fit the batch"
-        );
+        assert_eq!(outputs.len(), errors.samples() * lines, "outputs do not fit the batch");
         for error in errors.iter() {
             count_read(&mut self.activity.backward, &error, lines, readout);
         }
@@ -295,11 +275,7 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
     fn update(&mut self, inputs: &Signals<R>, errors: &Signals<R>, update: Update, at: SeedPath) {
         assert_fits("inputs", inputs, self.shape.inputs);
         assert_fits("errors", errors, self.shape.outputs);
-        assert_eq!(
-            inputs.samples(),
-            errors.samples(),
-            "inputs and errors are of different batches"
-        );
+        assert_eq!(inputs.samples(), errors.samples(), "inputs and errors are of different batches");
         match update {
             Update::Exact { step } => {
                 self.count_update(inputs, errors, 1);
@@ -317,15 +293,9 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
     }
 
     fn program(&mut self, weights: &[R], _at: SeedPath) {
-        assert_eq!(
-            weights.len(),
-            self.shape.weights(),
-            "weights do not fit the matrix"
-        );
-        for (row, source) in self
-            .weights
-            .chunks_exact_mut(self.stride)
-            .zip(weights.chunks_exact(self.shape.outputs))
+        assert_eq!(weights.len(), self.shape.weights(), "weights do not fit the matrix");
+        for (row, source) in
+            self.weights.chunks_exact_mut(self.stride).zip(weights.chunks_exact(self.shape.outputs))
         {
             row[..source.len()].copy_from_slice(source);
         }
@@ -333,10 +303,7 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
 
     fn weights(&self) -> Vec<R> {
         let outputs = self.shape.outputs;
-        self.weights
-            .chunks_exact(self.stride)
-            .flat_map(|row| row[..outputs].iter().copied())
-            .collect()
+        self.weights.chunks_exact(self.stride).flat_map(|row| row[..outputs].iter().copied()).collect()
     }
 
     fn take_activity(&mut self) -> Activity {
@@ -361,29 +328,20 @@ mod tests {
 
     #[test]
     fn conforms_in_f64() {
-        let tolerance = Tolerance {
-            weight: 1e-14,
-            read: 1e-15,
-        };
+        let tolerance = Tolerance { weight: 1e-14, read: 1e-15 };
         conformance::check(tolerance, SoftwareMatrix::<f64>::zeros);
     }
 
     #[test]
     fn conforms_in_f32() {
         // Rounding of sums of up to 70 terms and of 18 summed updates.
-        let tolerance = Tolerance {
-            weight: 4e-7,
-            read: 2e-6,
-        };
+        let tolerance = Tolerance { weight: 4e-7, read: 2e-6 };
         conformance::check(tolerance, SoftwareMatrix::<f32>::zeros);
     }
 
     #[test]
     fn events_are_counted_as_hardware_would_make_them() {
-        let mut matrix = SoftwareMatrix::<f32>::zeros(Shape {
-            inputs: 4,
-            outputs: 3,
-        });
+        let mut matrix = SoftwareMatrix::<f32>::zeros(Shape { inputs: 4, outputs: 3 });
         let at = SeedPath::root(0);
         let mut bits = Signals::bits(4);
         bits.push_bits([0, 2, 3]);
@@ -391,32 +349,16 @@ mod tests {
         errors.push_pulses([(0, 1), (2, -1)].map(|(line, count)| bitpulse_core::Pulse { line, count }));
         matrix.forward(&bits, Readout::Comparator { decisions: 1 }, at, &mut [0.0; 3]);
         matrix.backward(&errors, Readout::Comparator { decisions: 1 }, at, &mut [0.0; 4]);
-        matrix.update(
-            &bits,
-            &errors,
-            Update::Pulses {
-                step: 0.1,
-                per_unit: 1,
-            },
-            at,
-        );
+        matrix.update(&bits, &errors, Update::Pulses { step: 0.1, per_unit: 1 }, at);
         let activity = matrix.take_activity();
         let forward = &activity.forward;
         assert_eq!(
-            (
-                forward.reads,
-                forward.driven_lines,
-                forward.driven_cells,
-                forward.comparisons
-            ),
+            (forward.reads, forward.driven_lines, forward.driven_cells, forward.comparisons),
             (1, 3, 9, 3)
         );
         // One phase for the error +1, one for -1.
         let backward = &activity.backward;
-        assert_eq!(
-            (backward.reads, backward.driven_lines, backward.driven_cells),
-            (2, 2, 8)
-        );
+        assert_eq!((backward.reads, backward.driven_lines, backward.driven_cells), (2, 2, 8));
         assert_eq!((activity.update.set_pulses, activity.update.reset_pulses), (3, 3));
     }
 }

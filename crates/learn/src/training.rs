@@ -25,15 +25,7 @@ impl<R: Real> Training<R> {
     /// If `batch` is 0.
     pub fn new(network: Network<R>, schedule: Schedule, epochs: u32, batch: usize, seed: SeedPath) -> Self {
         assert!(batch > 0, "a batch holds at least one example");
-        Self {
-            network,
-            schedule,
-            epochs,
-            batch,
-            seed,
-            epoch: 0,
-            order: Vec::new(),
-        }
+        Self { network, schedule, epochs, batch, seed, epoch: 0, order: Vec::new() }
     }
 
     /// Epochs done so far.
@@ -52,15 +44,13 @@ impl<R: Real> Training<R> {
         let epoch = u64::from(self.epoch);
         self.order.clear();
         self.order.extend(0..examples.len() as u32);
-        self.order
-            .shuffle(&mut self.seed.child("shuffle").index(epoch).rng());
+        self.order.shuffle(&mut self.seed.child("shuffle").index(epoch).rng());
         let at = self.seed.child("learn").index(epoch);
         let total = f64::from(self.epochs) * examples.len() as f64;
         let before = epoch as f64 * examples.len() as f64;
         for (step, batch) in self.order.chunks(self.batch).enumerate() {
             let progress = (before + (step * self.batch) as f64) / total;
-            self.network
-                .learn(examples, batch, &self.schedule, progress, at.index(step as u64));
+            self.network.learn(examples, batch, &self.schedule, progress, at.index(step as u64));
         }
         self.epoch += 1;
         true

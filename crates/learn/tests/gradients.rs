@@ -12,15 +12,8 @@ const WIDTHS: [usize; 4] = [12, 9, 7, 4];
 /// Random patterns with half of their pixels above zero.
 fn patterns(count: usize, lines: usize, classes: usize, at: SeedPath) -> Examples {
     let mut rng = at.rng();
-    let pixels: Vec<u8> = (0..count * lines)
-        .map(|_| {
-            if rng.random() {
-                rng.random_range(1..=255)
-            } else {
-                0
-            }
-        })
-        .collect();
+    let pixels: Vec<u8> =
+        (0..count * lines).map(|_| if rng.random() { rng.random_range(1..=255) } else { 0 }).collect();
     let labels: Vec<u8> = (0..count).map(|_| rng.random_range(0..classes as u8)).collect();
     Examples::from_dense(&pixels, &labels, lines, classes).expect("the pixels are built to fit")
 }
@@ -30,9 +23,7 @@ fn patterns(count: usize, lines: usize, classes: usize, at: SeedPath) -> Example
 /// Cross-entropy comes from `evaluate`; squared error has no public read-out, so the forward pass is written out here.
 fn loss(network: &mut Network<f64>, examples: &Examples, at: SeedPath) -> f64 {
     if network.rule().loss == Loss::SoftmaxCrossEntropy {
-        return network
-            .evaluate(examples, Inference::Expectation, at)
-            .cross_entropy;
+        return network.evaluate(examples, Inference::Expectation, at).cross_entropy;
     }
     let rule = network.rule().clone();
     let widths = network.widths().to_vec();
@@ -48,12 +39,7 @@ fn loss(network: &mut Network<f64>, examples: &Examples, at: SeedPath) -> f64 {
             x.push(1.0);
             let outputs = widths[layer + 1];
             let z: Vec<f64> = (0..outputs)
-                .map(|j| {
-                    x.iter()
-                        .enumerate()
-                        .map(|(i, x)| x * weights[i * outputs + j])
-                        .sum()
-                })
+                .map(|j| x.iter().enumerate().map(|(i, x)| x * weights[i * outputs + j]).sum())
                 .collect();
             let last = layer + 1 == network.matrices().len();
             x = z
@@ -78,18 +64,13 @@ fn high_precision_updates_are_minus_the_gradient() {
     let examples = patterns(5, WIDTHS[0], WIDTHS[3], seed.child("patterns"));
     for activation in [Activation::Sigmoid, Activation::HardSigmoid, Activation::Relu] {
         for loss_kind in [Loss::SoftmaxCrossEntropy, Loss::SquaredError] {
-            let rule = Rule {
-                activation,
-                gain: 1.3,
-                loss: loss_kind,
-                ..Rule::high_precision()
-            };
+            let rule = Rule { activation, gain: 1.3, loss: loss_kind, ..Rule::high_precision() };
             let mut network =
                 Network::<f64>::software(rule, &WIDTHS, seed.child("init")).expect("a sound network");
             let found = mean_update(&mut network, &examples, 1, seed);
             // Finite differences lose what the loss loses to rounding: 1e-16 / h beside h^2 of the third derivative.
             let h = 1e-5;
-            for layer in 0..WIDTHS.len() - 1 {
+            for (layer, found) in found.iter().enumerate() {
                 let weights = network.matrices()[layer].weights();
                 let numeric: Vec<f64> = (0..weights.len())
                     .map(|k| {
@@ -105,12 +86,7 @@ fn high_precision_updates_are_minus_the_gradient() {
                     })
                     .collect();
                 let length = numeric.iter().map(|g| g * g).sum::<f64>().sqrt();
-                let distance = numeric
-                    .iter()
-                    .zip(&found[layer])
-                    .map(|(n, f)| (n - f).powi(2))
-                    .sum::<f64>()
-                    .sqrt();
+                let distance = numeric.iter().zip(found).map(|(n, f)| (n - f).powi(2)).sum::<f64>().sqrt();
                 assert!(
                     length > 1e-4,
                     "{activation:?} {loss_kind:?} layer {layer}: no gradient to compare with"
@@ -135,105 +111,34 @@ fn bias(rule: Rule, reference: Rule, widths: &[usize], repeats: u32) -> (f64, f6
     let halves = [0, 1].map(|half| mean_update(&mut network, &examples, repeats, seed.index(half)).concat());
     let length = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
     let scale = wanted.iter().map(|w| w * w).sum::<f64>().sqrt();
-    let mean: Vec<f64> = halves[0]
-        .iter()
-        .zip(&halves[1])
-        .map(|(a, b)| 0.5 * (a + b))
-        .collect();
+    let mean: Vec<f64> = halves[0].iter().zip(&halves[1]).map(|(a, b)| 0.5 * (a + b)).collect();
     // Half the distance of two independent halves has the spread of their mean.
-    (
-        length(&mean, &wanted) / scale,
-        0.5 * length(&halves[0], &halves[1]) / scale,
-    )
+    (length(&mean, &wanted) / scale, 0.5 * length(&halves[0], &halves[1]) / scale)
 }
 
 #[test]
 fn each_unbiased_signal_alone_gives_the_gradient_on_average() {
-    let hp = Rule {
-        gain: 1.5,
-        ..Rule::high_precision()
-    };
-    let ternary = ErrorSignal::Bs {
-        output: OutputError::Ternary { pulses: 1 },
-        hidden: HiddenError::Sign,
-    };
-    let categorical = ErrorSignal::Bs {
-        output: OutputError::Categorical,
-        hidden: HiddenError::Sign,
-    };
-    let race = ErrorSignal::Bs {
-        output: OutputError::Race { gain: 1.0 },
-        hidden: HiddenError::Sign,
-    };
+    let hp = Rule { gain: 1.5, ..Rule::high_precision() };
+    let ternary = ErrorSignal::Bs { output: OutputError::Ternary { pulses: 1 }, hidden: HiddenError::Sign };
+    let categorical = ErrorSignal::Bs { output: OutputError::Categorical, hidden: HiddenError::Sign };
+    let race = ErrorSignal::Bs { output: OutputError::Race { gain: 1.0 }, hidden: HiddenError::Sign };
     let deep = [12, 9, 4];
     let shallow = [12, 4];
     let cases: [(&str, Rule, &[usize]); 7] = [
-        (
-            "derivative bit",
-            Rule {
-                derivative: Derivative::Bs { pulses: 1 },
-                ..hp.clone()
-            },
-            &deep,
-        ),
-        (
-            "three derivative pulses",
-            Rule {
-                derivative: Derivative::Bs { pulses: 3 },
-                ..hp.clone()
-            },
-            &deep,
-        ),
-        (
-            "coincidence derivative",
-            Rule {
-                derivative: Derivative::Coincidence,
-                ..hp.clone()
-            },
-            &deep,
-        ),
-        (
-            "whole pulses",
-            Rule {
-                update: Precision::Bs { pulses: 1 },
-                ..hp.clone()
-            },
-            &deep,
-        ),
+        ("derivative bit", Rule { derivative: Derivative::Bs { pulses: 1 }, ..hp.clone() }, &deep),
+        ("three derivative pulses", Rule { derivative: Derivative::Bs { pulses: 3 }, ..hp.clone() }, &deep),
+        ("coincidence derivative", Rule { derivative: Derivative::Coincidence, ..hp.clone() }, &deep),
+        ("whole pulses", Rule { update: Precision::Bs { pulses: 1 }, ..hp.clone() }, &deep),
         // With no hidden layer the output error is all there is.
-        (
-            "ternary output error",
-            Rule {
-                error: ternary,
-                ..hp.clone()
-            },
-            &shallow,
-        ),
-        (
-            "categorical output error",
-            Rule {
-                error: categorical,
-                ..hp.clone()
-            },
-            &shallow,
-        ),
-        (
-            "race output error",
-            Rule {
-                error: race,
-                ..hp.clone()
-            },
-            &shallow,
-        ),
+        ("ternary output error", Rule { error: ternary, ..hp.clone() }, &shallow),
+        ("categorical output error", Rule { error: categorical, ..hp.clone() }, &shallow),
+        ("race output error", Rule { error: race, ..hp.clone() }, &shallow),
     ];
     for (name, rule, widths) in cases {
         let (distance, spread) = bias(rule, hp.clone(), widths, 4000);
         assert!(spread < 0.1, "{name}: too few repeats to tell, spread {spread}");
         // The distance of a mean without bias is about its spread; twice that is far beyond chance in so many weights.
-        assert!(
-            distance < 2.0 * spread,
-            "{name}: distance {distance} from the gradient, spread {spread}"
-        );
+        assert!(distance < 2.0 * spread, "{name}: distance {distance} from the gradient, spread {spread}");
     }
 }
 
@@ -244,16 +149,10 @@ fn binary_pulses_go_along_the_gradient_in_every_layer() {
     let examples = patterns(40, widths[0], widths[3], seed.child("patterns"));
     let gradient_rule = Rule {
         input: InputCoding::Analog,
-        ..Rule {
-            activation: Activation::HardSigmoid,
-            ..Rule::high_precision()
-        }
+        ..Rule { activation: Activation::HardSigmoid, ..Rule::high_precision() }
     };
     let rule = Rule::binary_stochastic();
-    let gradient_rule = Rule {
-        gain: rule.gain,
-        ..gradient_rule
-    };
+    let gradient_rule = Rule { gain: rule.gain, ..gradient_rule };
     let mut exact =
         Network::<f64>::software(gradient_rule, &widths, seed.child("init")).expect("a sound network");
     let mut binary = Network::<f64>::software(rule, &widths, seed.child("init")).expect("a sound network");

@@ -23,9 +23,7 @@ impl Dictionary for Words {
             return Some(Status::Valid);
         }
         let corrections = typos_dict::WORD.find(&unicase::UniCase::new(found))?;
-        Some(Status::Corrections(
-            corrections.iter().map(|right| Cow::Borrowed(*right)).collect(),
-        ))
+        Some(Status::Corrections(corrections.iter().map(|right| Cow::Borrowed(*right)).collect()))
     }
 }
 
@@ -46,9 +44,5 @@ fn main() -> ExitCode {
             clean = false;
         }
     }
-    if clean {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -88,10 +88,7 @@ pub fn parse_network(text: &str) -> Option<Vec<usize>> {
         .split('-')
         .map(|width| {
             let digits = !width.is_empty() && width.bytes().all(|b| b.is_ascii_digit());
-            width
-                .parse()
-                .ok()
-                .filter(|w| digits && (1..=1_000_000).contains(w))
+            width.parse().ok().filter(|w| digits && (1..=1_000_000).contains(w))
         })
         .collect();
     widths.filter(|widths| widths.len() >= 2)
@@ -126,107 +123,63 @@ impl Default {
     }
 }
 
-const PULSES: Kind = Kind::Integer {
-    least: 1,
-    most: bitpulse_learn::MAX_PULSES as i64,
-};
+const PULSES: Kind = Kind::Integer { least: 1, most: bitpulse_learn::MAX_PULSES as i64 };
 const SIGNAL: Kind = Kind::Choice(&["hp", "bs"]);
 
 const fn key(name: &'static str, kind: Kind, default: Default, meaning: &'static str) -> Key {
-    Key {
-        name,
-        kind,
-        default,
-        meaning,
-    }
+    Key { name, kind, default, meaning }
 }
 
 /// All settings, in the order in which documentation and results show them.
 pub const KEYS: &[Key] = &[
-    key(
-        "rule",
-        Kind::Name,
-        Default::Text("bs"),
-        "name of the rule, as in the tables [rules.NAME]",
-    ),
+    key("rule", Kind::Name, Default::Text("bs"), "name of the rule, as in the tables [rules.NAME]"),
     key(
         "network",
         Kind::Network,
         Default::Text("784-256-10"),
         "widths of the layers, inputs first, classes last",
     ),
-    key(
-        "dataset",
-        Kind::Choice(&["mnist"]),
-        Default::Text("mnist"),
-        "what is learnt",
-    ),
-    key(
-        "device",
-        Kind::Choice(&["software"]),
-        Default::Text("software"),
-        "what holds the weights",
-    ),
+    key("dataset", Kind::Choice(&["mnist"]), Default::Text("mnist"), "what is learnt"),
+    key("device", Kind::Choice(&["software"]), Default::Text("software"), "what holds the weights"),
     key(
         "seed",
-        Kind::Integer {
-            least: 0,
-            most: i64::MAX,
-        },
+        Kind::Integer { least: 0, most: i64::MAX },
         Default::Integer(1),
         "root of all random numbers of the run",
     ),
     key(
         "epochs",
-        Kind::Integer {
-            least: 1,
-            most: 100_000,
-        },
+        Kind::Integer { least: 1, most: 100_000 },
         Default::Integer(20),
         "passes over the training images",
     ),
     key(
         "batch",
-        Kind::Integer {
-            least: 1,
-            most: 65_536,
-        },
+        Kind::Integer { least: 1, most: 65_536 },
         Default::Integer(1),
         "examples an update waits for; 1 is online learning",
     ),
     key(
         "validation-count",
-        Kind::Integer {
-            least: 0,
-            most: 50_000,
-        },
+        Kind::Integer { least: 0, most: 50_000 },
         Default::Integer(0),
         "training images held out to choose hyper-parameters on; with any, the test images are not looked at",
     ),
     key(
         "train-count",
-        Kind::Integer {
-            least: 0,
-            most: 60_000,
-        },
+        Kind::Integer { least: 0, most: 60_000 },
         Default::Integer(0),
         "training images that are used, the first ones; 0 is all",
     ),
     key(
         "test-count",
-        Kind::Integer {
-            least: 0,
-            most: 10_000,
-        },
+        Kind::Integer { least: 0, most: 10_000 },
         Default::Integer(0),
         "test or validation images that are used, the first ones; 0 is all",
     ),
     key(
         "evaluate-every",
-        Kind::Integer {
-            least: 1,
-            most: 100_000,
-        },
+        Kind::Integer { least: 1, most: 100_000 },
         Default::Integer(1),
         "epochs between two points of the learning curve",
     ),
@@ -250,10 +203,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "gain",
-        Kind::Number {
-            above: 0.0,
-            most: 1000.0,
-        },
+        Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(1.5),
         "factor s before the activation: h = f(s z)",
     ),
@@ -269,30 +219,15 @@ pub const KEYS: &[Key] = &[
         Default::Text("bits"),
         "pixels as levels, as fresh random bits at every presentation, or as one fixed bit",
     ),
-    key(
-        "input-pulses",
-        PULSES,
-        Default::Integer(1),
-        "pulses of a full pixel, with input = bits",
-    ),
+    key("input-pulses", PULSES, Default::Integer(1), "pulses of a full pixel, with input = bits"),
     key(
         "input-threshold",
         Kind::Integer { least: 1, most: 255 },
         Default::Integer(128),
         "least pixel that fires, with input = threshold",
     ),
-    key(
-        "forward",
-        SIGNAL,
-        Default::Text("bs"),
-        "forward signals of hidden neurons",
-    ),
-    key(
-        "forward-pulses",
-        PULSES,
-        Default::Integer(1),
-        "pulses of a full forward signal, with forward = bs",
-    ),
+    key("forward", SIGNAL, Default::Text("bs"), "forward signals of hidden neurons"),
+    key("forward-pulses", PULSES, Default::Integer(1), "pulses of a full forward signal, with forward = bs"),
     key(
         "derivative",
         Kind::Choice(&["hp", "bs", "coincidence"]),
@@ -320,10 +255,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "race-gain",
-        Kind::Number {
-            above: 0.0,
-            most: 1000.0,
-        },
+        Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(2.0),
         "gain before the race, with output-error = race",
     ),
@@ -341,40 +273,21 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "hidden-error-saturation",
-        Kind::Number {
-            above: 0.0,
-            most: 1000.0,
-        },
+        Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(1.0),
         "where the stochastic sign saturates, in running means of the error's magnitude",
     ),
-    key(
-        "update",
-        SIGNAL,
-        Default::Text("bs"),
-        "weight update: exact, or whole pulses",
-    ),
-    key(
-        "update-pulses",
-        PULSES,
-        Default::Integer(1),
-        "pulses of one step, with update = bs",
-    ),
+    key("update", SIGNAL, Default::Text("bs"), "weight update: exact, or whole pulses"),
+    key("update-pulses", PULSES, Default::Integer(1), "pulses of one step, with update = bs"),
     key(
         "step-output",
-        Kind::Number {
-            above: 0.0,
-            most: 1000.0,
-        },
+        Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(0.03),
         "step of the output layer at the start, in units of weight",
     ),
     key(
         "step-hidden",
-        Kind::Number {
-            above: 0.0,
-            most: 1000.0,
-        },
+        Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(0.003),
         "step of all other layers at the start, in units of weight",
     ),
@@ -384,12 +297,7 @@ pub const KEYS: &[Key] = &[
         Default::Text("cosine"),
         "how steps shrink from start to end",
     ),
-    key(
-        "step-floor",
-        Kind::Share,
-        Default::Number(0.02),
-        "share of the steps that is left at the end",
-    ),
+    key("step-floor", Kind::Share, Default::Number(0.02), "share of the steps that is left at the end"),
 ];
 
 /// The setting called `name`.
@@ -414,32 +322,15 @@ mod tests {
     #[test]
     fn every_default_is_allowed_and_every_name_is_unique() {
         for (index, key) in KEYS.iter().enumerate() {
-            assert!(
-                key.kind.accept(&key.default.value()).is_some(),
-                "default of {}",
-                key.name
-            );
-            assert!(
-                KEYS[..index].iter().all(|other| other.name != key.name),
-                "{} twice",
-                key.name
-            );
+            assert!(key.kind.accept(&key.default.value()).is_some(), "default of {}", key.name);
+            assert!(KEYS[..index].iter().all(|other| other.name != key.name), "{} twice", key.name);
         }
     }
 
     #[test]
     fn networks_are_read_strictly() {
         assert_eq!(parse_network("784-256-10"), Some(vec![784, 256, 10]));
-        for wrong in [
-            "",
-            "784",
-            "784-",
-            "784-0-10",
-            "784-+5-10",
-            "784 - 5",
-            "a-b",
-            "784-99999999999-10",
-        ] {
+        for wrong in ["", "784", "784-", "784-0-10", "784-+5-10", "784 - 5", "a-b", "784-99999999999-10"] {
             assert_eq!(parse_network(wrong), None, "{wrong}");
         }
     }

@@ -31,12 +31,10 @@ pub use run::{Run, SplitSpec};
 
 use keys::{find, near_miss};
 
-/// A sweep: what it asks and the runs that answer.
+/// A sweep: the runs that answer its question.
 #[derive(Debug)]
 pub struct Sweep {
     pub name: String,
-    pub question: String,
-    pub notes: String,
     pub runs: Vec<Run>,
 }
 
@@ -73,11 +71,7 @@ type Settings = BTreeMap<&'static str, Given>;
 /// # Errors
 /// With every unknown key, wrong type, value out of range and combination that makes no sense.
 pub fn parse(name: &str, path: &PathBuf, text: &str, overrides: &[String]) -> Result<Sweep, SpecError> {
-    let mut reader = Reader {
-        path: path.display().to_string(),
-        text,
-        problems: Vec::new(),
-    };
+    let mut reader = Reader { path: path.display().to_string(), text, problems: Vec::new() };
     let parts = reader.parts();
     let forced = reader.overrides(overrides);
     let mut runs = Vec::new();
@@ -86,14 +80,10 @@ pub fn parse(name: &str, path: &PathBuf, text: &str, overrides: &[String]) -> Re
     {
         runs = reader.expand(parts, &forced);
     }
-    match parts {
-        Some(parts) if reader.problems.is_empty() => Ok(Sweep {
-            name: name.into(),
-            question: parts.question,
-            notes: parts.notes,
-            runs,
-        }),
-        _ => Err(SpecError(reader.problems)),
+    if reader.problems.is_empty() {
+        Ok(Sweep { name: name.into(), runs })
+    } else {
+        Err(SpecError(reader.problems))
     }
 }
 
@@ -105,8 +95,6 @@ pub fn default_run() -> Run {
 
 /// The tables of a sweep file, each checked by itself.
 struct Parts {
-    question: String,
-    notes: String,
     base: Settings,
     rules: BTreeMap<String, Settings>,
     /// In the order of the file: the last axis varies fastest.
@@ -128,10 +116,7 @@ impl Reader<'_> {
     }
 
     fn problem(&mut self, place: impl Into<String>, message: impl Into<String>) {
-        self.problems.push(Problem {
-            place: place.into(),
-            message: message.into(),
-        });
+        self.problems.push(Problem { place: place.into(), message: message.into() });
     }
 
     /// Reads the tables; `None` when the text is not TOML at all.
@@ -144,17 +129,12 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let mut parts = Parts {
-            question: String::new(),
-            notes: String::new(),
-            base: Settings::new(),
-            rules: BTreeMap::new(),
-            axes: Vec::new(),
-        };
+        let mut parts = Parts { base: Settings::new(), rules: BTreeMap::new(), axes: Vec::new() };
         for (key, value) in document.get_ref() {
             match (key.get_ref().as_ref(), value.get_ref()) {
-                ("question", DeValue::String(text)) => parts.question = text.to_string(),
-                ("notes", DeValue::String(text)) => parts.notes = text.to_string(),
+                // For readers and the report. A sweep writes its name and command on top of the file it leaves with its
+                // results, so that this is a sweep file again.
+                ("question" | "notes" | "name" | "command", DeValue::String(_)) => {}
                 ("base", DeValue::Table(table)) => parts.base = self.settings(table).into_iter().collect(),
                 ("axes", DeValue::Table(table)) => parts.axes = self.settings(table),
                 ("rules", DeValue::Table(table)) => {
@@ -168,12 +148,8 @@ impl Reader<'_> {
                         }
                     }
                 }
-                (name @ ("question" | "notes" | "base" | "axes" | "rules"), _) => {
-                    let wanted = if matches!(name, "question" | "notes") {
-                        "a text"
-                    } else {
-                        "a table"
-                    };
+                (name @ ("name" | "command" | "question" | "notes" | "base" | "axes" | "rules"), _) => {
+                    let wanted = if matches!(name, "base" | "axes" | "rules") { "a table" } else { "a text" };
                     let place = self.place(&value.span());
                     self.problem(place, format!("`{name}`: expected {wanted}"));
                 }
@@ -185,10 +161,7 @@ impl Reader<'_> {
                         String::new()
                     };
                     let allowed = "question, notes, [base], [rules.NAME], [axes]";
-                    self.problem(
-                        place,
-                        format!("unknown key `{name}`: allowed are {allowed}{hint}"),
-                    );
+                    self.problem(place, format!("unknown key `{name}`: allowed are {allowed}{hint}"));
                 }
             }
         }
@@ -199,10 +172,7 @@ impl Reader<'_> {
     fn settings(&mut self, table: &DeTable<'_>) -> Vec<(&'static str, Given)> {
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
-        entries
-            .into_iter()
-            .filter_map(|(key, value)| self.setting(key, value))
-            .collect()
+        entries.into_iter().filter_map(|(key, value)| self.setting(key, value)).collect()
     }
 
     fn setting(
@@ -212,10 +182,9 @@ impl Reader<'_> {
     ) -> Option<(&'static str, Given)> {
         let place = self.place(&name.span());
         let items: Vec<(String, Option<Value>)> = match value.get_ref() {
-            DeValue::Array(items) => items
-                .iter()
-                .map(|item| (self.place(&item.span()), scalar(item.get_ref())))
-                .collect(),
+            DeValue::Array(items) => {
+                items.iter().map(|item| (self.place(&item.span()), scalar(item.get_ref()))).collect()
+            }
             single => vec![(self.place(&value.span()), scalar(single))],
         };
         self.check(name.get_ref().as_ref(), place, items)
@@ -252,10 +221,7 @@ impl Reader<'_> {
                 Some((found, None)) => {
                     self.problem(place, format!("`{name}`: found `{found}`; allowed is {allowed}"));
                 }
-                None => self.problem(
-                    place,
-                    format!("`{name}`: found a table or date; allowed is {allowed}"),
-                ),
+                None => self.problem(place, format!("`{name}`: found a table or date; allowed is {allowed}")),
             }
         }
         Some((key.name, Given { values, place }))
@@ -272,10 +238,9 @@ impl Reader<'_> {
             };
             let items = match DeValue::parse(text.trim()) {
                 Ok(value) => match value.get_ref() {
-                    DeValue::Array(items) => items
-                        .iter()
-                        .map(|item| (place.clone(), scalar(item.get_ref())))
-                        .collect(),
+                    DeValue::Array(items) => {
+                        items.iter().map(|item| (place.clone(), scalar(item.get_ref()))).collect()
+                    }
                     single => vec![(place.clone(), scalar(single))],
                 },
                 Err(_) => vec![(place.clone(), Some(Value::Text(text.trim().into())))],
@@ -289,23 +254,14 @@ impl Reader<'_> {
 
     /// All runs: for each rule, every combination of the values given.
     fn expand(&mut self, parts: &Parts, forced: &Settings) -> Vec<Run> {
-        let axis = |name: &str| {
-            parts
-                .axes
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, given)| given)
-        };
+        let axis = |name: &str| parts.axes.iter().find(|(key, _)| *key == name).map(|(_, given)| given);
         let default_rule = || match parts.rules.keys().next() {
             // A file that names rules and asks for none means all of them.
             Some(_) => Given {
                 values: parts.rules.keys().cloned().map(Value::Text).collect(),
                 place: format!("{}: [rules]", self.path),
             },
-            None => Given {
-                values: vec![keys::Default::Text("bs").value()],
-                place: self.path.clone(),
-            },
+            None => Given { values: vec![keys::Default::Text("bs").value()], place: self.path.clone() },
         };
         let rules = forced
             .get("rule")
@@ -333,10 +289,7 @@ impl Reader<'_> {
             let mut combined: Vec<(&'static str, Given)> = Vec::new();
             // Axes first and in the order of the file, so that runs come in that order.
             let ordered = parts.axes.iter().map(|(key, _)| *key);
-            let others = KEYS
-                .iter()
-                .map(|key| key.name)
-                .filter(|name| axis(name).is_none());
+            let others = KEYS.iter().map(|key| key.name).filter(|name| axis(name).is_none());
             for key in ordered.chain(others).filter(|key| *key != "rule") {
                 let given = forced
                     .get(key)
@@ -378,10 +331,7 @@ impl Reader<'_> {
                             .iter()
                             .find(|(name, _)| *name == key)
                             .map_or_else(|| self.path.clone(), |(_, given)| given.place.clone());
-                        let problem = Problem {
-                            place,
-                            message: format!("rule {rule}: {message}"),
-                        };
+                        let problem = Problem { place, message: format!("rule {rule}: {message}") };
                         if !self.problems.contains(&problem) {
                             self.problems.push(problem);
                         }
@@ -403,9 +353,7 @@ fn name_runs(runs: &mut [Run]) {
             // A setting that follows from the rule does not need to be named beside it.
             runs.iter().any(|run| {
                 let same_rule = |other: &&Run| other.rule_name() == run.rule_name();
-                runs.iter()
-                    .filter(same_rule)
-                    .any(|other| other.settings[key] != run.settings[key])
+                runs.iter().filter(same_rule).any(|other| other.settings[key] != run.settings[key])
             })
         })
         .collect();
@@ -413,11 +361,7 @@ fn name_runs(runs: &mut [Run]) {
         let mut id = run.rule_name().to_string();
         for key in &varying {
             let value = &run.settings[key];
-            id += &if *key == "network" {
-                format!("_{value}")
-            } else {
-                format!("_{key}-{value}")
-            };
+            id += &if *key == "network" { format!("_{value}") } else { format!("_{key}-{value}") };
         }
         run.id = format!("{id}_seed-{}", run.settings["seed"]);
     }
@@ -445,12 +389,7 @@ mod tests {
     }
 
     fn messages(text: &str, overrides: &[&str]) -> Vec<String> {
-        parse_text(text, overrides)
-            .unwrap_err()
-            .0
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        parse_text(text, overrides).unwrap_err().0.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -458,14 +397,8 @@ mod tests {
         let text = "[base]\nepoch = 3\nbatch = 0\n\n[axes]\nseed = [1, \"two\"]\n";
         let found = messages(text, &[]);
         assert_eq!(found.len(), 3, "{found:?}");
-        assert_eq!(
-            found[0],
-            "test.toml:2:1: unknown setting `epoch`; did you mean `epochs`?"
-        );
-        assert_eq!(
-            found[1],
-            "test.toml:3:9: `batch`: found `0`; allowed is a whole number from 1 to 65536"
-        );
+        assert_eq!(found[0], "test.toml:2:1: unknown setting `epoch`; did you mean `epochs`?");
+        assert_eq!(found[1], "test.toml:3:9: `batch`: found `0`; allowed is a whole number from 1 to 65536");
         assert!(
             found[2].starts_with("test.toml:6:12: `seed`: found `two`; allowed is a whole number"),
             "{}",
@@ -533,9 +466,6 @@ mod tests {
         assert_eq!(sweep.runs.len(), 3);
         assert_eq!(sweep.runs[2].settings["seed"], Value::Integer(9));
         assert_eq!(sweep.runs[2].settings["epochs"], Value::Integer(2));
-        assert_eq!(
-            sweep.runs[2].settings["activation"],
-            Value::Text("sigmoid".into())
-        );
+        assert_eq!(sweep.runs[2].settings["activation"], Value::Text("sigmoid".into()));
     }
 }

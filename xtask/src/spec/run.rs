@@ -53,11 +53,7 @@ impl Run {
         let mut problems = Vec::new();
         let rule = get.rule();
         if let Err(errors) = rule.check() {
-            problems.extend(
-                errors
-                    .into_iter()
-                    .map(|error| (mending_key(&error), error.to_string())),
-            );
+            problems.extend(errors.into_iter().map(|error| (mending_key(&error), error.to_string())));
         }
         let widths =
             parse_network(get.text("network")).expect("networks are parsed when their key is checked");
@@ -103,11 +99,7 @@ impl Run {
             batch: get.whole("batch"),
             evaluate_every: get.whole("evaluate-every") as u32,
             sampled_inference: settings["sampled-inference"] == Value::Flag(true),
-            combine: if get.text("combine") == "vote" {
-                Combine::Vote
-            } else {
-                Combine::Average
-            },
+            combine: if get.text("combine") == "vote" { Combine::Vote } else { Combine::Average },
             split,
             settings,
         })
@@ -158,9 +150,7 @@ impl<'a> Get<'a> {
     fn precision(&self, key: &str, pulses: &str) -> Precision {
         match self.text(key) {
             "hp" => Precision::Hp,
-            _ => Precision::Bs {
-                pulses: self.pulses(pulses),
-            },
+            _ => Precision::Bs { pulses: self.pulses(pulses) },
         }
     }
 
@@ -178,32 +168,22 @@ impl<'a> Get<'a> {
             },
             input: match self.text("input") {
                 "analog" => InputCoding::Analog,
-                "threshold" => InputCoding::Threshold {
-                    level: self.whole("input-threshold") as u8,
-                },
-                _ => InputCoding::Bits {
-                    pulses: self.pulses("input-pulses"),
-                },
+                "threshold" => InputCoding::Threshold { level: self.whole("input-threshold") as u8 },
+                _ => InputCoding::Bits { pulses: self.pulses("input-pulses") },
             },
             forward: self.precision("forward", "forward-pulses"),
             derivative: match self.text("derivative") {
                 "hp" => Derivative::Hp,
                 "coincidence" => Derivative::Coincidence,
-                _ => Derivative::Bs {
-                    pulses: self.pulses("derivative-pulses"),
-                },
+                _ => Derivative::Bs { pulses: self.pulses("derivative-pulses") },
             },
             error: match self.text("error") {
                 "hp" => ErrorSignal::Hp,
                 _ => ErrorSignal::Bs {
                     output: match self.text("output-error") {
                         "categorical" => OutputError::Categorical,
-                        "race" => OutputError::Race {
-                            gain: self.number("race-gain"),
-                        },
-                        _ => OutputError::Ternary {
-                            pulses: self.pulses("output-error-pulses"),
-                        },
+                        "race" => OutputError::Race { gain: self.number("race-gain") },
+                        _ => OutputError::Ternary { pulses: self.pulses("output-error-pulses") },
                     },
                     hidden: match self.text("hidden-error") {
                         "stochastic-sign" => HiddenError::StochasticSign {

@@ -85,12 +85,7 @@ pub(crate) fn sum_scaled_rows<R: Real>(weights: &[R], stride: usize, active: &[(
 pub(crate) fn dot_rows<R: Real>(weights: &[R], error: &[R], out: &mut [R]) {
     for (row, out) in weights.chunks_exact(error.len()).zip(out) {
         let mut sum = [R::zero(); LANES];
-        for (w, e) in row
-            .as_chunks::<LANES>()
-            .0
-            .iter()
-            .zip(error.as_chunks::<LANES>().0)
-        {
+        for (w, e) in row.as_chunks::<LANES>().0.iter().zip(error.as_chunks::<LANES>().0) {
             for k in 0..LANES {
                 sum[k] += w[k] * e[k];
             }
