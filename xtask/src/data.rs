@@ -84,9 +84,10 @@ pub fn prepare(source: &Source, runs: &[Run]) -> Outcome<BTreeMap<SplitSpec, Arc
 fn split_examples(split: &Split, spec: SplitSpec) -> anyhow::Result<Prepared> {
     let held_out = if spec.validation > 0 { &split.validation } else { &split.test };
     let train_count = if spec.train == 0 { split.train.len() } else { spec.train };
+    let train = examples(&split.train, train_count).context("train-count")?;
     Ok(Prepared {
-        train: examples(&split.train, train_count).context("train-count")?,
-        probe: examples(&split.train, train_count.min(PROBE))?,
+        probe: train.first(PROBE),
+        train,
         held_out: examples(held_out, if spec.test == 0 { held_out.len() } else { spec.test })
             .context("test-count")?,
     })

@@ -20,6 +20,8 @@ pub struct RunRecord {
     pub sampled: [Option<f64>; SAMPLE_COUNTS.len()],
     pub train_seconds: f64,
     pub train_samples: u64,
+    /// Per layer, at the end of training; `None` for high precision.
+    pub pulse_gradient_cosine: Option<Vec<f64>>,
     pub weights: u64,
     /// Of training alone, not of evaluation.
     pub activity: Activity,
@@ -68,6 +70,11 @@ impl RunRecord {
         }
         put("train_seconds", json!(self.train_seconds));
         put("train_samples_per_second", json!(self.train_samples as f64 / self.train_seconds));
+        let per_layer = self
+            .pulse_gradient_cosine
+            .as_ref()
+            .map(|layers| layers.iter().map(|cosine| format!("{cosine:.3}")).collect::<Vec<_>>().join(" / "));
+        put("pulse_gradient_cosine_per_layer", json!(per_layer));
         put("pulses_per_weight", json!(pulses as f64 / self.weights as f64));
         put(
             "conversions_per_sample",

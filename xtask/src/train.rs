@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use bitpulse_core::SeedPath;
-use bitpulse_learn::{Evaluation, Inference, Network, Training};
+use bitpulse_learn::{Evaluation, Examples, Inference, Network, Rule, Training, cosine, mean_update};
 use clap::Args;
 use serde_json::Value as Json;
 use tracing::{debug, debug_span};
@@ -102,6 +102,8 @@ pub fn execute(sweep: &str, run: &Run, data: &Prepared, mut observe: impl FnMut(
                 .accuracy
         })
     });
+    let pulse_gradient_cosine = pulse_gradient_cosine(&training.network, &data.train, seed.child("cosine"));
+    let network = &training.network;
     RunRecord {
         sweep: sweep.into(),
         run: run.clone(),
@@ -110,9 +112,36 @@ pub fn execute(sweep: &str, run: &Run, data: &Prepared, mut observe: impl FnMut(
         sampled,
         train_seconds,
         train_samples: activity.samples,
+        pulse_gradient_cosine,
         weights: network.matrices().iter().map(|matrix| matrix.shape().weights() as u64).sum(),
         activity,
     }
+}
+
+/// Examples and presentations of each over which the mean direction of the pulses is measured.
+const COSINE_EXAMPLES: usize = 500;
+const COSINE_REPEATS: u32 = 20;
+
+/// The cosine, for each layer, between the mean update of a rule and that of high precision with the same neurons;
+/// `None` for high precision itself.
+fn pulse_gradient_cosine(network: &Network<f32>, examples: &Examples, at: SeedPath) -> Option<Vec<f64>> {
+    let rule = network.rule().clone();
+    let exact =
+        Rule { activation: rule.activation, gain: rule.gain, loss: rule.loss, ..Rule::high_precision() };
+    if rule == exact {
+        return None;
+    }
+    let examples = examples.first(COSINE_EXAMPLES);
+    let mean = |rule: Rule, repeats| {
+        let mut copy = Network::<f32>::software(rule, network.widths(), at)
+            .expect("the rule and widths are those of a network that exists");
+        for (to, from) in copy.matrices_mut().iter_mut().zip(network.matrices()) {
+            to.program(&from.weights(), at);
+        }
+        mean_update(&mut copy, &examples, repeats, at)
+    };
+    let (pulses, gradient) = (mean(rule, COSINE_REPEATS), mean(exact, 1));
+    Some(pulses.iter().zip(&gradient).map(|(pulses, gradient)| cosine(pulses, gradient)).collect())
 }
 
 fn measured(evaluation: Evaluation) -> Measured {

@@ -75,6 +75,21 @@ impl Examples {
         Ok(examples)
     }
 
+    /// The first `count` examples, or all where there are fewer.
+    #[must_use]
+    pub fn first(&self, count: usize) -> Self {
+        let count = count.min(self.len());
+        let pixels = if count == 0 { 0 } else { self.ends[count - 1] };
+        Self {
+            lines: self.lines,
+            classes: self.classes,
+            pixel_lines: self.pixel_lines[..pixels].to_vec(),
+            pixel_levels: self.pixel_levels[..pixels].to_vec(),
+            ends: self.ends[..count].to_vec(),
+            labels: self.labels[..count].to_vec(),
+        }
+    }
+
     /// How many examples there are.
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -126,6 +141,10 @@ mod tests {
         assert_eq!(examples.pixels(0), Pixels { lines: &[1], levels: &[7] });
         assert_eq!(examples.pixels(1), Pixels { lines: &[0], levels: &[255] });
         assert_eq!((examples.label(0), examples.label(1)), (1, 0));
+        let first = examples.first(1);
+        assert_eq!((first.len(), first.pixels(0)), (1, examples.pixels(0)));
+        assert!(examples.first(0).is_empty());
+        assert_eq!(examples.first(9), examples);
     }
 
     #[test]
