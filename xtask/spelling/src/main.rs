@@ -10,7 +10,7 @@ use typos::{Dictionary, Status};
 struct Words;
 
 /// Words of the field, of names and of code that the dictionary takes for misspellings.
-const ALLOWED: [&str; 4] = ["ans", "inh", "ons", "thr"];
+const ALLOWED: [&str; 1] = ["flate"];
 
 impl Dictionary for Words {
     fn correct_ident<'s>(&'s self, _: Identifier<'_>) -> Option<Status<'s>> {

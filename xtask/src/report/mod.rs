@@ -1,21 +1,97 @@
-use crate::failure::Outcome;
-use clap::Args;
+//! The report of a sweep: one self-contained page of HTML, readable on a screen, a phone and paper, without a network.
+//!
+//! [`render`] reads what a sweep left in its folder and computes everything the page says: means and intervals over
+//! seeds, paired differences, and the sentences at its head. Which sections there are follows from the data, not from
+//! the sweep's name. Not here: running anything, or measuring anything anew.
+
+mod arms;
+mod figure;
+mod page;
+mod read;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::failure::{Failure, Outcome};
+use crate::workspace;
+
 /// `cargo xtask report`
 #[derive(Args)]
 pub struct Report {
     /// Folder of a sweep
+    #[arg(value_name = "DIR")]
     dir: PathBuf,
 }
+
 impl Report {
     pub fn run(self) -> Outcome {
-        println!("{}", render(&self.dir)?.display());
+        let page = render(&self.dir).map_err(Failure::input)?;
+        println!("{}", page.display());
         Ok(())
     }
 }
-pub fn render(dir: &Path) -> anyhow::Result<PathBuf> {
-    Ok(dir.join("report.html"))
+
+/// Writes `dir/report.html` from `dir/sweep.toml`, `dir/results.csv` and `dir/curves.csv`, and returns its path.
+///
+/// - `sweep.toml`: `name` and `question`, optionally `notes` and the `command` that repeats the sweep; shown whole.
+/// - `results.csv`: a row for each finished run. Accuracies are fractions, losses nats, empty cells not measured.
+///   Columns from `activation` on are settings; runs that differ in nothing but `seed` are averaged.
+/// - `curves.csv`: a row for each run and epoch.
+///
+/// The page is written to a temporary file and renamed, so that a reader never sees half of it.
+///
+/// # Errors
+///
+/// A file is missing or cannot be read, a column is missing, or a cell is not what its column holds: one message with
+/// file, line and column. The page cannot be written.
+pub(crate) fn render(dir: &Path) -> Result<PathBuf> {
+    let spec = read::spec(&dir.join("sweep.toml"))?;
+    let results = read::results(&dir.join("results.csv"))?;
+    let curves = read::curves(&dir.join("curves.csv"))?;
+    let page = page::page(&spec, &results, &curves)?;
+
+    let target = dir.join("report.html");
+    workspace::write_atomically(&target, page.as_bytes())?;
+    Ok(target)
 }
-pub fn summary(_dir: &Path) -> anyhow::Result<String> {
-    Ok(String::new())
+
+/// The headline table of a finished sweep, for a terminal.
+///
+/// # Errors
+///
+/// As [`render`].
+pub(crate) fn summary(dir: &Path) -> Result<String> {
+    let results = read::results(&dir.join("results.csv"))?;
+    let mut table = format!(
+        "{:14} {:32} {:>4} {:>16} {:>8} {:>14}\n",
+        "network", "rule", "runs", "held out %", "train %", "samples/s"
+    );
+    for task in arms::tasks(&results) {
+        for arm in &task.arms {
+            let Some(held_out) = arm.estimate(|run| run.validation_accuracy.or(run.test_accuracy)) else {
+                continue;
+            };
+            let mean =
+                |measure: fn(&read::Run) -> Option<f64>| arm.estimate(measure).map_or(f64::NAN, |e| e.mean);
+            let interval =
+                held_out.half_width.map_or_else(String::new, |half| format!(" +- {:.2}", 100.0 * half));
+            writeln!(
+                table,
+                "{:14} {:32} {:>4} {:>16} {:>8.2} {:>14.0}",
+                arm.runs[0].network,
+                arm.label,
+                held_out.n,
+                format!("{:.2}{interval}", 100.0 * held_out.mean),
+                100.0 * mean(|run| run.train_accuracy),
+                mean(|run| run.samples_per_second)
+            )?;
+        }
+    }
+    Ok(table)
 }

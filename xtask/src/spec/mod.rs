@@ -17,6 +17,7 @@
 mod keys;
 mod run;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -130,7 +131,7 @@ impl Reader<'_> {
             }
         };
         let mut parts = Parts { base: Settings::new(), rules: BTreeMap::new(), axes: Vec::new() };
-        for (key, value) in document.get_ref() {
+        for (key, value) in in_file_order(document.get_ref()) {
             match (key.get_ref().as_ref(), value.get_ref()) {
                 // For readers and the report. A sweep writes its name and command on top of the file it leaves with its
                 // results, so that this is a sweep file again.
@@ -138,7 +139,7 @@ impl Reader<'_> {
                 ("base", DeValue::Table(table)) => parts.base = self.settings(table).into_iter().collect(),
                 ("axes", DeValue::Table(table)) => parts.axes = self.settings(table),
                 ("rules", DeValue::Table(table)) => {
-                    for (name, value) in table {
+                    for (name, value) in in_file_order(table) {
                         if let DeValue::Table(table) = value.get_ref() {
                             let settings = self.settings(table).into_iter().collect();
                             parts.rules.insert(name.get_ref().to_string(), settings);
@@ -170,9 +171,7 @@ impl Reader<'_> {
 
     /// Reads a table of settings, in the order of the file.
     fn settings(&mut self, table: &DeTable<'_>) -> Vec<(&'static str, Given)> {
-        let mut entries: Vec<_> = table.iter().collect();
-        entries.sort_by_key(|(key, _)| key.span().start);
-        entries.into_iter().filter_map(|(key, value)| self.setting(key, value)).collect()
+        in_file_order(table).into_iter().filter_map(|(key, value)| self.setting(key, value)).collect()
     }
 
     fn setting(
@@ -365,6 +364,15 @@ fn name_runs(runs: &mut [Run]) {
         }
         run.id = format!("{id}_seed-{}", run.settings["seed"]);
     }
+}
+
+/// The entries of a table as the file has them, so that problems are told and runs made in that order.
+fn in_file_order<'a, 'b>(
+    table: &'a DeTable<'b>,
+) -> Vec<(&'a Spanned<Cow<'b, str>>, &'a Spanned<DeValue<'b>>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
 }
 
 fn scalar(value: &DeValue<'_>) -> Option<Value> {

@@ -1,0 +1,287 @@
+//! The three files of a sweep, checked: `sweep.toml`, `results.csv`, `curves.csv`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, anyhow, bail};
+use csv::StringRecord;
+use serde::Deserialize;
+
+const RESULTS: &[&str] = &[
+    "run",
+    "rule",
+    "network",
+    "dataset",
+    "device",
+    "seed",
+    "epochs",
+    "batch",
+    "train_accuracy",
+    "test_accuracy",
+    "validation_accuracy",
+    "test_cross_entropy_nats",
+    "train_seconds",
+    "train_samples_per_second",
+];
+const CURVES: &[&str] = &["run", "epoch", "train_accuracy", "test_accuracy", "test_cross_entropy_nats"];
+
+/// The four signals a rule may binarise, in the order of [`Run::signals`].
+pub(super) const SIGNALS: [&str; 4] = ["forward", "derivative", "error", "update"];
+
+/// Columns of `results.csv` from this one on are settings of the run; before it, identity and measurements.
+const FIRST_SETTING: &str = "activation";
+
+/// What the report shows of `sweep.toml`; the other keys belong to the sweep.
+#[derive(Debug, Deserialize)]
+pub(super) struct Spec {
+    pub(super) name: String,
+    pub(super) question: String,
+    pub(super) notes: Option<String>,
+    pub(super) command: Option<String>,
+    /// The whole file.
+    #[serde(skip)]
+    pub(super) text: String,
+}
+
+/// One row of `results.csv`. Accuracies are fractions, `None` where not measured.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) id: String,
+    pub(super) rule: String,
+    pub(super) network: String,
+    pub(super) dataset: String,
+    pub(super) device: String,
+    pub(super) seed: u64,
+    pub(super) epochs: u64,
+    pub(super) batch: u64,
+    pub(super) train_accuracy: Option<f64>,
+    pub(super) test_accuracy: Option<f64>,
+    pub(super) validation_accuracy: Option<f64>,
+    pub(super) test_nats: Option<f64>,
+    /// Test accuracy at each of [`Results::sample_counts`] stochastic samples.
+    pub(super) sampled: Vec<Option<f64>>,
+    pub(super) seconds: Option<f64>,
+    pub(super) samples_per_second: Option<f64>,
+    /// Values of [`Results::settings`], in that order.
+    pub(super) settings: Vec<String>,
+    /// For each of [`SIGNALS`], whether it is binary stochastic; `None` when the columns are not there.
+    pub(super) signals: Option<[bool; 4]>,
+}
+
+/// `results.csv`, in the order of the file.
+#[derive(Debug)]
+pub(super) struct Results {
+    pub(super) runs: Vec<Run>,
+    /// Names of the setting columns.
+    pub(super) settings: Vec<String>,
+    /// The n of the columns `test_accuracy_n_samples`, increasing.
+    pub(super) sample_counts: Vec<u32>,
+}
+
+/// One row of `curves.csv`: the state after an epoch.
+#[derive(Debug)]
+pub(super) struct Epoch {
+    pub(super) epoch: u64,
+    pub(super) train_accuracy: Option<f64>,
+    pub(super) test_accuracy: Option<f64>,
+    pub(super) test_nats: Option<f64>,
+}
+
+/// `curves.csv`: the epochs of each run, increasing.
+pub(super) type Curves = BTreeMap<String, Vec<Epoch>>;
+
+/// Reads `sweep.toml`.
+pub(super) fn spec(path: &Path) -> Result<Spec> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    // The parser's own message names line and column and shows the line.
+    let spec = toml::from_str::<Spec>(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+    Ok(Spec { text, ..spec })
+}
+
+/// Reads `results.csv`.
+pub(super) fn results(path: &Path) -> Result<Results> {
+    let table = Table::read(path, RESULTS)?;
+    let sample_counts = table.sample_counts();
+    let first_setting = table.header.iter().position(|name| name == FIRST_SETTING);
+    let settings: Vec<String> =
+        first_setting.map_or(vec![], |first| table.header.iter().skip(first).map(str::to_owned).collect());
+
+    let mut runs = Vec::with_capacity(table.rows.len());
+    let mut lines = BTreeMap::new();
+    let mut twins = BTreeMap::new();
+    for row in table.rows() {
+        let run = Run {
+            id: row.name("run")?,
+            rule: row.name("rule")?,
+            network: row.name("network")?,
+            dataset: row.text("dataset").to_owned(),
+            device: row.text("device").to_owned(),
+            seed: row.count("seed")?,
+            epochs: row.count("epochs")?,
+            batch: row.count("batch")?,
+            train_accuracy: row.fraction("train_accuracy")?,
+            test_accuracy: row.fraction("test_accuracy")?,
+            validation_accuracy: row.fraction("validation_accuracy")?,
+            test_nats: row.number("test_cross_entropy_nats")?,
+            sampled: (sample_counts.iter()).map(|(_, column)| row.fraction(column)).collect::<Result<_>>()?,
+            seconds: row.number("train_seconds")?,
+            samples_per_second: row.number("train_samples_per_second")?,
+            settings: settings.iter().map(|name| row.text(name).to_owned()).collect(),
+            signals: row.signals()?,
+        };
+        if let Some(line) = lines.insert(run.id.clone(), row.line()) {
+            bail!(row.problem("run", &format!("`{}` stands already in line {line}", run.id)));
+        }
+        // Pairing by seed needs one run for each seed: a setting that varies must have its column.
+        let all_but_id = (run.rule.clone(), run.network.clone(), run.dataset.clone(), run.device.clone());
+        if let Some(line) =
+            twins.insert((all_but_id, run.epochs, run.batch, run.settings.clone(), run.seed), row.line())
+        {
+            bail!(
+                row.problem(
+                    "seed",
+                    &format!("line {line} has the same rule, settings and seed {}", run.seed)
+                )
+            );
+        }
+        runs.push(run);
+    }
+    Ok(Results { runs, settings, sample_counts: sample_counts.into_iter().map(|(n, _)| n).collect() })
+}
+
+/// Reads `curves.csv`.
+pub(super) fn curves(path: &Path) -> Result<Curves> {
+    let table = Table::read(path, CURVES)?;
+    let mut curves = Curves::new();
+    for row in table.rows() {
+        let point = Epoch {
+            epoch: row.count("epoch")?,
+            train_accuracy: row.fraction("train_accuracy")?,
+            test_accuracy: row.fraction("test_accuracy")?,
+            test_nats: row.number("test_cross_entropy_nats")?,
+        };
+        let curve = curves.entry(row.name("run")?).or_default();
+        if curve.last().is_some_and(|last| last.epoch >= point.epoch) {
+            bail!(row.problem("epoch", &format!("{} does not follow the epoch before it", point.epoch)));
+        }
+        curve.push(point);
+    }
+    Ok(curves)
+}
+
+/// A file of comma separated values with a header line.
+struct Table {
+    file: String,
+    header: StringRecord,
+    rows: Vec<StringRecord>,
+}
+
+/// A row of a [`Table`], read column by column.
+struct Row<'a> {
+    table: &'a Table,
+    record: &'a StringRecord,
+}
+
+impl Table {
+    fn read(path: &Path, needed: &[&str]) -> Result<Self> {
+        let file = path.display().to_string();
+        let mut reader =
+            csv::Reader::from_path(path).map_err(|error| anyhow!("cannot read {file}: {error}"))?;
+        let header = reader.headers().map_err(|error| anyhow!("{file}: {error}"))?.clone();
+        if let Some(twice) =
+            header.iter().enumerate().find(|(i, name)| header.iter().take(*i).any(|n| n == *name))
+        {
+            bail!("{file}, line 1: column `{}` stands twice", twice.1);
+        }
+        let missing: Vec<_> =
+            needed.iter().filter(|column| !header.iter().any(|name| name == **column)).collect();
+        if !missing.is_empty() {
+            bail!("{file}, line 1: columns missing: {missing:?}");
+        }
+        let rows = reader.records().collect::<Result<_, _>>().map_err(|error| anyhow!("{file}: {error}"))?;
+        Ok(Self { file, header, rows })
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.iter().map(|record| Row { table: self, record })
+    }
+
+    /// The columns `test_accuracy_n_samples` with their n, increasing.
+    fn sample_counts(&self) -> Vec<(u32, String)> {
+        let mut counts: Vec<_> = self
+            .header
+            .iter()
+            .filter_map(|name| {
+                let rest = name.strip_prefix("test_accuracy_")?;
+                let count = rest.strip_suffix("_samples").or_else(|| rest.strip_suffix("_sample"))?;
+                Some((count.parse().ok()?, name.to_owned()))
+            })
+            .collect();
+        counts.sort_unstable();
+        counts
+    }
+}
+
+impl<'a> Row<'a> {
+    fn line(&self) -> u64 {
+        self.record.position().map_or(0, csv::Position::line)
+    }
+
+    /// The one form of every message about a cell.
+    fn problem(&self, column: &str, what: &str) -> String {
+        format!("{}, line {}, column `{column}`: {what}", self.table.file, self.line())
+    }
+
+    fn text(&self, column: &str) -> &'a str {
+        let at = self.table.header.iter().position(|name| name == column);
+        self.record[at.expect("columns asked for are checked on reading or come from the header")].trim()
+    }
+
+    fn name(&self, column: &str) -> Result<String> {
+        match self.text(column) {
+            "" => bail!(self.problem(column, "is empty")),
+            name => Ok(name.to_owned()),
+        }
+    }
+
+    fn parsed<T: FromStr>(&self, column: &str, allowed: &str) -> Result<T> {
+        let text = self.text(column);
+        text.parse().map_err(|_| anyhow!(self.problem(column, &format!("`{text}` is not {allowed}"))))
+    }
+
+    fn count(&self, column: &str) -> Result<u64> {
+        self.parsed(column, "a whole number")
+    }
+
+    /// A number or nothing. Not a number and infinity are let through: a run that diverged has such a loss.
+    fn number(&self, column: &str) -> Result<Option<f64>> {
+        if self.text(column).is_empty() {
+            return Ok(None);
+        }
+        self.parsed(column, "a number").map(Some)
+    }
+
+    fn fraction(&self, column: &str) -> Result<Option<f64>> {
+        let value = self.number(column)?;
+        if let Some(value) = value.filter(|value| !(0.0..=1.0).contains(value)) {
+            bail!(self.problem(column, &format!("`{value}` is not a fraction from 0 to 1")));
+        }
+        Ok(value)
+    }
+
+    fn signals(&self) -> Result<Option<[bool; 4]>> {
+        if !SIGNALS.iter().all(|signal| self.table.header.iter().any(|name| name == *signal)) {
+            return Ok(None);
+        }
+        let mut binary = [false; 4];
+        for (binary, column) in binary.iter_mut().zip(SIGNALS) {
+            *binary = match self.text(column) {
+                "hp" => false,
+                "bs" => true,
+                other => bail!(self.problem(column, &format!("`{other}` is neither `hp` nor `bs`"))),
+            };
+        }
+        Ok(Some(binary))
+    }
+}
