@@ -94,7 +94,7 @@ impl Sweep {
                     curve.push(point.columns(&run.id));
                     progress.advance(&bar, point);
                 });
-                progress.finish(&bar, &record);
+                Progress::finish(&bar, &record);
                 let mut finished = finished.lock().expect("no thread panics while it holds this lock");
                 finished.add(index, &record, curve)
             })
@@ -191,7 +191,7 @@ impl Progress {
         ));
     }
 
-    fn finish(&self, bar: &ProgressBar, record: &RunRecord) {
+    fn finish(bar: &ProgressBar, record: &RunRecord) {
         bar.finish_and_clear();
         let rate = record.train_samples as f64 / record.train_seconds / 1000.0;
         info!(

@@ -76,7 +76,7 @@ pub fn execute(sweep: &str, run: &Run, data: &Prepared, mut observe: impl FnMut(
         train_seconds += start.elapsed().as_secs_f64();
         activity += &training.network.take_activity();
         let epoch = training.epoch();
-        if epoch % run.evaluate_every == 0 || epoch == run.epochs {
+        if epoch.is_multiple_of(run.evaluate_every) || epoch == run.epochs {
             let at = evaluation.index(u64::from(epoch));
             let mut measure =
                 |examples| measured(training.network.evaluate(examples, Inference::Expectation, at));

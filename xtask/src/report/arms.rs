@@ -40,7 +40,7 @@ pub(super) struct Ablation<'a> {
 /// All four signals binary stochastic.
 pub(super) const ALL_BINARY: usize = 0b1111;
 
-impl<'a> Arm<'a> {
+impl Arm<'_> {
     /// Values of `measure` over the runs that have it.
     pub(super) fn values(&self, measure: impl Fn(&Run) -> Option<f64>) -> Vec<f64> {
         self.runs.iter().filter_map(|run| measure(run)).collect()

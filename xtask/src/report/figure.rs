@@ -318,7 +318,7 @@ impl Panel {
                     root.draw(&words(line, at, &label_style(*ink), HPos::Left))?;
                 }
             }
-            let middle = (across.start + across.end) / 2 / UNIT;
+            let middle = i32::midpoint(across.start, across.end) / UNIT;
             root.draw(&words(&self.x_title, (middle, PANEL_HEIGHT - 9), &small(QUIET), HPos::Center))?;
             root.present()?;
             let mut places: Vec<(i32, &str)> = (self.hover.iter())

@@ -103,14 +103,14 @@ impl Sweep<'_> {
     }
 
     /// The arms that figures and differences show: without the mixed ones of an ablation, which has its own section.
-    fn shown<'b>(&self, task: &'b Task<'b>) -> Vec<&'b Arm<'b>> {
+    fn shown<'b>(task: &'b Task<'b>) -> Vec<&'b Arm<'b>> {
         let mapped = ablation(task).is_some();
         task.arms.iter().filter(|arm| !(mapped && arm.is_mixed())).collect()
     }
 
     /// [`Sweep::shown`], cut to the best arm of each rule where the lines would be too many.
     fn drawn<'b>(&self, task: &'b Task<'b>) -> Vec<&'b Arm<'b>> {
-        let shown = self.shown(task);
+        let shown = Self::shown(task);
         if shown.len() <= LINES {
             return shown;
         }
@@ -124,7 +124,7 @@ impl Sweep<'_> {
     }
 
     fn cut_note(&self) -> &'static str {
-        if self.tasks.iter().any(|task| self.shown(task).len() > LINES) {
+        if self.tasks.iter().any(|task| Self::shown(task).len() > LINES) {
             " Of many settings, the best of each rule is drawn."
         } else {
             ""
@@ -137,7 +137,7 @@ impl Sweep<'_> {
         }
         html! {
             @for task in self.tasks {
-                @let shown = self.shown(task);
+                @let shown = Self::shown(task);
                 @let ranked = self.ranked(shown.iter().copied());
                 @let binary = ranked.iter().filter(|arm| arm.family() == Some(Family::Binary));
                 @let compared = !self.tuning && !Task::pairs(&shown).is_empty();
@@ -476,7 +476,10 @@ impl Sweep<'_> {
         let mut by_epoch: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
         let curves: Vec<&Vec<Epoch>> = arm.runs.iter().filter_map(|run| self.curves.get(&run.id)).collect();
         for epoch in curves.iter().copied().flatten() {
-            by_epoch.entry(epoch.epoch).or_default().extend(measure(epoch).filter(|value| value.is_finite()));
+            by_epoch
+                .entry(epoch.number)
+                .or_default()
+                .extend(measure(epoch).filter(|value| value.is_finite()));
         }
         by_epoch
             .into_iter()
@@ -533,7 +536,7 @@ impl Sweep<'_> {
         let measure = |column: usize| {
             move |run: &Run| run.sampled.get(column).map_or(run.test_accuracy, |sampled| *sampled)
         };
-        let of_tasks: Vec<(&Task, Vec<(&Arm, Vec<Option<Estimate>>)>)> = self
+        let of_tasks: Vec<(&Task, Rows)> = self
             .tasks
             .iter()
             .map(|task| {
@@ -754,6 +757,9 @@ impl Estimate {
     }
 }
 
+/// Arms with an estimate for each count of stochastic passes and for the expectation.
+type Rows<'a> = Vec<(&'a Arm<'a>, Vec<Option<Estimate>>)>;
+
 /// Upper ends of the classes of the map's colours, in points below the best cell.
 const COSTS: [(usize, &str); 7] =
     [(0, "< 0.1"), (1, "< 0.25"), (2, "< 0.5"), (3, "< 1"), (4, "< 2.5"), (5, "< 10"), (6, "more")];
@@ -800,7 +806,8 @@ fn hover(series: &[Series], name: impl Fn(f64) -> String, decimals: usize) -> Ve
             let mut text = name(x);
             for Series { label, points, .. } in series {
                 if let Some(Point { mid, low, high, .. }) = points.iter().find(|point| point.x == x) {
-                    text += &format!("\n{label}: {mid:.decimals$} ({low:.decimals$} to {high:.decimals$})");
+                    let line = format!("\n{label}: {mid:.decimals$} ({low:.decimals$} to {high:.decimals$})");
+                    text += &line;
                 }
             }
             (x, text)

@@ -82,7 +82,7 @@ pub(super) struct Results {
 /// One row of `curves.csv`: the state after an epoch.
 #[derive(Debug)]
 pub(super) struct Epoch {
-    pub(super) epoch: u64,
+    pub(super) number: u64,
     pub(super) train_accuracy: Option<f64>,
     pub(super) test_accuracy: Option<f64>,
     pub(super) test_nats: Option<f64>,
@@ -156,14 +156,14 @@ pub(super) fn curves(path: &Path) -> Result<Curves> {
     let mut curves = Curves::new();
     for row in table.rows() {
         let point = Epoch {
-            epoch: row.count("epoch")?,
+            number: row.count("epoch")?,
             train_accuracy: row.fraction("train_accuracy")?,
             test_accuracy: row.fraction("test_accuracy")?,
             test_nats: row.number("test_cross_entropy_nats")?,
         };
         let curve = curves.entry(row.name("run")?).or_default();
-        if curve.last().is_some_and(|last| last.epoch >= point.epoch) {
-            bail!(row.problem("epoch", &format!("{} does not follow the epoch before it", point.epoch)));
+        if curve.last().is_some_and(|last| last.number >= point.number) {
+            bail!(row.problem("epoch", &format!("{} does not follow the epoch before it", point.number)));
         }
         curve.push(point);
     }

@@ -18,10 +18,10 @@ mod keys;
 mod run;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::Path;
 
 use thiserror::Error;
 use toml::Spanned;
@@ -71,7 +71,7 @@ type Settings = BTreeMap<&'static str, Given>;
 ///
 /// # Errors
 /// With every unknown key, wrong type, value out of range and combination that makes no sense.
-pub fn parse(name: &str, path: &PathBuf, text: &str, overrides: &[String]) -> Result<Sweep, SpecError> {
+pub fn parse(name: &str, path: &Path, text: &str, overrides: &[String]) -> Result<Sweep, SpecError> {
     let mut reader = Reader { path: path.display().to_string(), text, problems: Vec::new() };
     let parts = reader.parts();
     let forced = reader.overrides(overrides);
@@ -301,10 +301,10 @@ impl Reader<'_> {
             }
             self.combinations(&name, &combined, &mut runs);
         }
-        let mut seen = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         name_runs(&mut runs);
         for run in &runs {
-            if seen.insert(run.id.clone(), ()).is_some() {
+            if !seen.insert(&run.id) {
                 self.problem(self.path.clone(), format!("two runs are called {}", run.id));
             }
         }
@@ -359,8 +359,9 @@ fn name_runs(runs: &mut [Run]) {
     for run in runs {
         let mut id = run.rule_name().to_string();
         for key in &varying {
-            let value = &run.settings[key];
-            id += &if *key == "network" { format!("_{value}") } else { format!("_{key}-{value}") };
+            // The network speaks for itself.
+            let name = if *key == "network" { String::new() } else { format!("{key}-") };
+            id += &[String::from("_"), name, run.settings[key].to_string()].concat();
         }
         run.id = format!("{id}_seed-{}", run.settings["seed"]);
     }
@@ -393,7 +394,7 @@ mod tests {
 
     fn parse_text(text: &str, overrides: &[&str]) -> Result<Sweep, SpecError> {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
-        parse("test", &PathBuf::from("test.toml"), text, &overrides)
+        parse("test", Path::new("test.toml"), text, &overrides)
     }
 
     fn messages(text: &str, overrides: &[&str]) -> Vec<String> {
