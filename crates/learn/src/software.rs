@@ -2,7 +2,6 @@ use bitpulse_core::{
     Activity, PassActivity, Readout, Real, SeedPath, Shape, Signal, Signals, SynapticMatrix, Update,
 };
 use nalgebra::{DMatrixView, DMatrixViewMut, Dyn};
-use rand::RngExt;
 
 use crate::kernels::{self, fast};
 
@@ -36,6 +35,8 @@ pub struct SoftwareMatrix<R = f32> {
     active: Vec<(u32, R)>,
     /// An error sample, padded to a row.
     error: Vec<R>,
+    /// Uniform draws for the crosspoints of one line.
+    draws: Vec<u16>,
 }
 
 /// From this many analog samples on, and this share of lines that are not zero, a product of matrices is faster than
@@ -64,6 +65,7 @@ impl<R: Real> SoftwareMatrix<R> {
             activity: Activity::default(),
             active: Vec::new(),
             error: vec![R::zero(); stride],
+            draws: Vec::new(),
         }
     }
 
@@ -107,17 +109,12 @@ impl<R: Real> SoftwareMatrix<R> {
                 continue;
             }
             list_active(&input, step, &mut self.active);
-            self.error.fill(R::zero());
-            if let Signal::Analog(levels) = error {
-                self.error[..levels.len()].copy_from_slice(levels);
-            } else {
-                error.for_each_active(|line, e| self.error[line] = e);
-            }
+            spread_error(&error, &mut self.error);
             fast::add_outer(&mut self.weights, &self.active, &self.error);
         }
     }
 
-    /// Stochastic rounding of every product to whole pulses, one draw a crosspoint.
+    /// Stochastic rounding of every product to whole pulses, one draw a crosspoint of a driven line.
     fn add_rounded(
         &mut self,
         inputs: &Signals<R>,
@@ -127,20 +124,22 @@ impl<R: Real> SoftwareMatrix<R> {
         at: SeedPath,
     ) {
         let pulses = R::of(f64::from(per_unit));
-        let pulse = step / pulses;
+        let size = (pulses, step / pulses);
         let mut rng = at.child("rounding").rng();
         for (input, error) in inputs.iter().zip(errors.iter()) {
-            input.for_each_active(|i, x| {
-                error.for_each_active(|j, e| {
-                    let v = x * e;
-                    let count = (pulses * v.abs() + R::of(f64::from(rng.random::<f32>()))).floor();
-                    let signed = if v < R::zero() { -count } else { count };
-                    self.weights[i * self.stride + j] += pulse * signed;
-                    let counts = &mut self.activity.update;
-                    *(if v < R::zero() { &mut counts.reset_pulses } else { &mut counts.set_pulses }) +=
-                        count.as_f64() as u64;
-                });
-            });
+            if error.is_silent() {
+                continue;
+            }
+            list_active(&input, R::one(), &mut self.active);
+            spread_error(&error, &mut self.error);
+            self.draws.resize(self.stride, 0);
+            for &(line, x) in &self.active {
+                fast::fill_draws(&mut rng, &mut self.draws);
+                let row = &mut self.weights[line as usize * self.stride..][..self.stride];
+                let [set, reset] = fast::add_rounded(row, x, &self.error, size, &self.draws);
+                self.activity.update.set_pulses += set;
+                self.activity.update.reset_pulses += reset;
+            }
         }
     }
 
@@ -167,6 +166,16 @@ fn list_active<R: Real>(signal: &Signal<'_, R>, scale: R, out: &mut Vec<(u32, R)
         fast::nonzero(levels, scale, out);
     } else {
         signal.for_each_active(|line, x| out.push((line as u32, x * scale)));
+    }
+}
+
+/// Fills `out`, a padded row, with an error sample.
+fn spread_error<R: Real>(error: &Signal<'_, R>, out: &mut [R]) {
+    out.fill(R::zero());
+    if let Signal::Analog(levels) = error {
+        out[..levels.len()].copy_from_slice(levels);
+    } else {
+        error.for_each_active(|line, e| out[line] = e);
     }
 }
 

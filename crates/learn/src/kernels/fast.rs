@@ -124,6 +124,33 @@ pub(crate) fn add_outer<R: Real>(weights: &mut [R], active: &[(u32, R)], error: 
     }
 }
 
+/// `W[j] += pulse n` with `n = sgn(v) floor(pulses |v| + u)`, `v = x error[j]`, for the weights of one line; counts the
+/// pulses up and down. All slices are padded to a row.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn add_rounded<R: Real>(
+    row: &mut [R],
+    x: R,
+    error: &[R],
+    (pulses, pulse): (R, R),
+    draws: &[u16],
+) -> [u64; 2] {
+    let (mut up, mut down) = ([R::zero(); LANES], [R::zero(); LANES]);
+    let rows = row.as_chunks_mut::<LANES>().0;
+    let errors = error.as_chunks::<LANES>().0;
+    for ((w, e), draws) in rows.iter_mut().zip(errors).zip(draws.as_chunks::<LANES>().0) {
+        for k in 0..LANES {
+            let v = x * e[k];
+            let count = (pulses * v.abs() + draw::uniform::<R>(draws[k])).floor();
+            let (rise, fall) = if v < R::zero() { (R::zero(), count) } else { (count, R::zero()) };
+            w[k] += if v < R::zero() { -(pulse * count) } else { pulse * count };
+            up[k] += rise;
+            down[k] += fall;
+        }
+    }
+    // Sums of whole numbers far below 2^24, exact in any order.
+    [up, down].map(|counts| counts.iter().map(|count| count.as_f64()).sum::<f64>() as u64)
+}
+
 /// Appends the lines whose level is not zero, each level times `scale`.
 pub(crate) fn nonzero<R: Real>(levels: &[R], scale: R, out: &mut Vec<(u32, R)>) {
     let start = out.len();

@@ -112,6 +112,26 @@ mod tests {
         }
 
         #[test]
+        fn rounded_updates_equal_the_plain_ones(
+            outputs in 1..300_usize, x in 0.0_f32..1.0, pulses in 1..5_u8, seed in any::<u64>()
+        ) {
+            let mut rng = SeedPath::root(seed).child("errors").rng();
+            let stride = stride(outputs);
+            let mut error = vec![0.0_f32; stride];
+            error[..outputs].fill_with(|| rng.random_range(-1.0..1.0));
+            let draws: Vec<u16> = (0..stride).map(|_| rng.random()).collect();
+            let mut a = weights(1, outputs, seed);
+            let mut b = a.clone();
+            let size = (f32::from(pulses), 0.125);
+            prop_assert_eq!(
+                plain::add_rounded(&mut a, x, &error, size, &draws),
+                fast::add_rounded(&mut b, x, &error, size, &draws)
+            );
+            prop_assert_eq!(&a, &b);
+            prop_assert!(b[outputs..].iter().all(|padding| *padding == 0.0));
+        }
+
+        #[test]
         fn nonzero_levels_equal_the_plain_ones(levels in prop::collection::vec(-2..3_i8, 0..200), scale in -3.0_f32..3.0) {
             let levels: Vec<f32> = levels.into_iter().map(f32::from).collect();
             let (mut a, mut b) = (vec![(77, 0.5)], vec![(77, 0.5)]);

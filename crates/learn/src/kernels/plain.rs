@@ -44,6 +44,25 @@ pub(crate) fn add_outer<R: Real>(weights: &mut [R], active: &[(u32, R)], error: 
     }
 }
 
+/// `W[j] += pulse n` with `n = sgn(v) floor(pulses |v| + u)`, `v = x error[j]`, for the weights of one line; counts the
+/// pulses up and down.
+pub(crate) fn add_rounded<R: Real>(
+    row: &mut [R],
+    x: R,
+    error: &[R],
+    (pulses, pulse): (R, R),
+    draws: &[u16],
+) -> [u64; 2] {
+    let mut counts = [0, 0];
+    for ((w, &e), &draw) in row.iter_mut().zip(error).zip(draws) {
+        let v = x * e;
+        let count = (pulses * v.abs() + draw::uniform::<R>(draw)).floor();
+        *w += if v < R::zero() { -(pulse * count) } else { pulse * count };
+        counts[usize::from(v < R::zero())] += count.as_f64() as u64;
+    }
+    counts
+}
+
 /// Appends the lines whose level is not zero, each level times `scale`.
 pub(crate) fn nonzero<R: Real>(levels: &[R], scale: R, out: &mut Vec<(u32, R)>) {
     out.extend(
