@@ -15,7 +15,7 @@ mod tests;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::failure::{Failure, Outcome};
@@ -37,7 +37,8 @@ impl Report {
     }
 }
 
-/// Writes `dir/report.html` from `dir/sweep.toml`, `dir/results.csv` and `dir/curves.csv`, and returns its path.
+/// Writes `dir/report.html` and its figures as `dir/figures/*.svg` from `dir/sweep.toml`, `dir/results.csv` and
+/// `dir/curves.csv`, and returns the page's path.
 ///
 /// - `sweep.toml`: `name` and `question`, optionally `notes` and the `command` that repeats the sweep; shown whole.
 /// - `results.csv`: a row for each finished run. Accuracies are fractions, losses nats, empty cells not measured.
@@ -57,8 +58,34 @@ pub(crate) fn render(dir: &Path) -> Result<PathBuf> {
     let page = page::page(&spec, &results, &curves)?;
 
     let target = dir.join("report.html");
+    let folder = dir.join("figures");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for (name, drawing) in figures(&page) {
+        workspace::write_atomically(&folder.join(name).with_extension("svg"), drawing.as_bytes())?;
+    }
     workspace::write_atomically(&target, page.as_bytes())?;
     Ok(target)
+}
+
+/// Every drawing of a page by a name made of its number and what it shows, fit to stand alone.
+fn figures(page: &str) -> Vec<(String, String)> {
+    const ALONE: &str = "<style>text { font-family: system-ui, sans-serif; }</style>\
+                         <rect width=\"100%\" height=\"100%\" fill=\"#fcfcfb\"/>";
+    let drawings = page.split("<svg ").skip(1).filter_map(|rest| rest.split_once("</svg>"));
+    drawings
+        .enumerate()
+        .filter_map(|(index, (drawing, _))| {
+            let (head, body) = drawing.split_once('>')?;
+            let label = head.split_once("aria-label=\"")?.1.split_once('"')?.0;
+            let letters =
+                label.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' });
+            let words = letters.collect::<String>().split_whitespace().take(8).collect::<Vec<_>>().join("-");
+            Some((format!("{:02}-{words}", index + 1), format!("<svg {head}>{ALONE}{body}</svg>\n")))
+        })
+        .collect()
 }
 
 /// The headline table of a finished sweep, for a terminal.

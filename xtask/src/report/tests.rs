@@ -53,6 +53,8 @@ fn the_page_says_who_wins_and_by_how_much() {
     assert!(page.contains("is ahead of HP sigmoid"));
     assert!(page.contains("Is &lt;this&gt; safe?"), "text is escaped");
     assert!(page.contains("cargo xtask sweep s"), "the page says how to repeat it");
+    let figures = fs::read_dir(folder.path().join("figures")).unwrap().count();
+    assert_eq!(figures, page.matches("<svg ").count(), "every figure stands in a file of its own");
     for outside in ["http://", "https://", "<script src", "<link", "@import"] {
         let allowed = page.matches("http://www.w3.org/2000/svg").count();
         let found = page.matches(outside).count() - if outside == "http://" { allowed } else { 0 };
