@@ -476,9 +476,14 @@ impl PulseLaw {
         }
     }
 
+    /// The mean size of one pulse's step at `u` in 0..=1, not clipped at the window.
+    pub fn magnitude(&self, u: f64, polarity: Polarity) -> f64 {
+        self.branch(polarity).magnitude(u)
+    }
+
     /// The mean change of `u` by one pulse at `u` in 0..=1: signed, and clipped at the window.
     pub fn step(&self, u: f64, polarity: Polarity) -> f64 {
-        let magnitude = self.branch(polarity).magnitude(u);
+        let magnitude = self.magnitude(u, polarity);
         match polarity {
             Polarity::Set => magnitude.min(1.0 - u),
             Polarity::Reset => -magnitude.min(u),

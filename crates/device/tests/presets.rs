@@ -1,15 +1,10 @@
 //! The shipped device files: all read, and populations drawn from them have the statistics they state.
 
-use std::path::Path;
+mod common;
 
 use bitpulse_core::{SeedPath, Shape};
-use bitpulse_device::{Device, DeviceVariation, Polarity, Population, Response, Spread, load_folder};
-
-fn presets() -> Vec<Device> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/devices");
-    let devices = load_folder(&folder).unwrap_or_else(|error| panic!("{error}"));
-    devices.into_values().collect()
-}
+use bitpulse_device::{Device, DeviceVariation, Polarity, Population, Response, Spread};
+use common::presets;
 
 #[test]
 fn all_presets_are_there() {
