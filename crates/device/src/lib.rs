@@ -1,6 +1,7 @@
 //! One memristor and populations of them.
 mod cell;
 mod faults;
+pub mod fit;
 mod iv;
 mod noise;
 mod population;

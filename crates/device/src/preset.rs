@@ -65,6 +65,16 @@ pub struct DeviceSpec {
     pub iv: Iv,
 }
 
+impl DeviceSpec {
+    /// The text of a device file.
+    ///
+    /// # Panics
+    /// Never: every part of a spec has a TOML form.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a spec is tables of numbers, texts and unit strings")
+    }
+}
+
 /// The publication a device comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
