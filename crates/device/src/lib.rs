@@ -5,6 +5,7 @@ pub mod fit;
 mod iv;
 mod noise;
 mod population;
+mod portrait;
 mod preset;
 mod response;
 mod retention;
@@ -16,6 +17,7 @@ pub use faults::{Endurance, Faults, StuckAt};
 pub use iv::Iv;
 pub use noise::{CycleNoise, ReadNoise, Telegraph};
 pub use population::{Population, PopulationState, Programmed, WriteVerify, Writing};
+pub use portrait::{Portrait, portrait};
 pub use preset::{
     Device, DeviceError, DeviceSpec, LoadError, Problem, ProgrammingError, PulseShape, Source, load_folder,
 };

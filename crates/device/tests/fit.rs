@@ -71,7 +71,7 @@ fn measure(device: &Device, devices: usize, cycles: usize, pulses: usize, seed: 
 fn csv(rows: &[String]) -> String {
     let mut text = String::from("device,cycle,pulse,polarity,conductance (uS)\n");
     for row in rows {
-        writeln!(text, "{row}").unwrap();
+        writeln!(text, "{row}").expect("a String takes any text");
     }
     text
 }
@@ -85,13 +85,15 @@ fn options(model: Option<Model>, known_window: bool) -> FitOptions {
 }
 
 fn fitted(rows: &[String], options: &FitOptions) -> Result<Fit, FitError> {
-    fit(&PulseData::from_csv(&csv(rows)).unwrap(), options)
+    let data = PulseData::from_csv(&csv(rows)).unwrap_or_else(|error| panic!("{error}"));
+    fit(&data, options)
 }
 
 #[track_caller]
 fn assert_recovers(fit: &Fit, truth: &[(&str, f64)]) {
     for (name, value) in truth {
-        let parameter = fit.parameters.iter().find(|p| p.name == *name).unwrap();
+        let named = fit.parameters.iter().find(|p| p.name == *name);
+        let parameter = named.unwrap_or_else(|| panic!("{}: no parameter {name}", fit.model));
         let off = (parameter.value - value) / parameter.standard_error;
         assert!(
             off.abs() <= 3.0,
@@ -123,8 +125,10 @@ const OF_STEP: CycleNoise = CycleNoise {
     ..OF_WINDOW
 };
 
+type Truth = Vec<(&'static str, f64)>;
+
 /// Every model with its parameters, as the fit names them.
-fn truths() -> Vec<(Model, Response, Vec<(&'static str, f64)>)> {
+fn truths() -> Vec<(Model, Response, Truth)> {
     vec![
         (
             Model::ConstantStep,
@@ -221,7 +225,7 @@ fn every_model_is_fitted_back_within_three_standard_errors() {
     for (seed, (model, response, truth)) in truths().into_iter().enumerate() {
         for (noise, read_us) in [(OF_WINDOW, 0.0), (OF_STEP, 0.0), (OF_WINDOW, 0.1)] {
             let device = device(response.clone(), noise, read_us);
-            let rows = measure(&device, 1, 20, 100, seed as u64);
+            let rows = measure(&device, 1, 12, 100, seed as u64);
             let fit = fitted(&rows, &options(Some(model), model != Model::SoftBounds))
                 .unwrap_or_else(|error| panic!("{model}: {error}"));
             assert_recovers(&fit, &truth);
@@ -278,7 +282,7 @@ fn a_table_is_fitted_back_within_three_standard_errors() {
 fn the_best_model_is_the_one_that_made_the_data_or_its_equal() {
     for (seed, (model, response, _)) in truths().into_iter().enumerate() {
         let device = device(response, OF_STEP, 0.0);
-        let rows = measure(&device, 1, 20, 100, 50 + seed as u64);
+        let rows = measure(&device, 1, 10, 100, 50 + seed as u64);
         let fit = fitted(&rows, &options(None, true)).unwrap();
         // A straight line has three names.
         let lines = [Model::SoftBounds, Model::Exponential, Model::LinearStep];
@@ -306,7 +310,7 @@ fn several_devices_give_their_spread() {
     spec.device_to_device.asymmetry = 0.1;
     spec.device_to_device.shape = 0.1;
     let varied = Device::try_from(spec).unwrap();
-    let rows = measure(&varied, 60, 4, 80, 3);
+    let rows = measure(&varied, 50, 3, 60, 3);
     let fit = fitted(&rows, &options(Some(Model::LinearStep), true)).unwrap();
     assert_recovers(
         &fit,
@@ -317,16 +321,16 @@ fn several_devices_give_their_spread() {
             ("gamma-down", 0.6),
         ],
     );
-    // The standard error of a standard deviation of 60 is 9 %; three of them.
+    // The standard error of a standard deviation of 50 is 10 %; three of them.
     let spread = fit.device.spec().device_to_device;
-    assert!((spread.step.sigma() / 0.2 - 1.0).abs() < 0.28, "{spread:?}");
-    assert!((spread.asymmetry / 0.1 - 1.0).abs() < 0.28, "{spread:?}");
-    assert!((spread.shape / 0.1 - 1.0).abs() < 0.28, "{spread:?}");
+    assert!((spread.step.sigma() / 0.2 - 1.0).abs() < 0.3, "{spread:?}");
+    assert!((spread.asymmetry / 0.1 - 1.0).abs() < 0.3, "{spread:?}");
+    assert!((spread.shape / 0.1 - 1.0).abs() < 0.3, "{spread:?}");
 }
 
 fn exponential_rows() -> Vec<String> {
     let (_, response, _) = truths().swap_remove(2);
-    measure(&device(response, OF_WINDOW, 0.05), 1, 20, 100, 9)
+    measure(&device(response, OF_WINDOW, 0.05), 1, 12, 100, 9)
 }
 
 #[test]
@@ -355,7 +359,7 @@ fn outliers_missing_values_and_shuffled_rows_are_survived() {
     // Some outliers land where the reading might be.
     let share = fit.outliers as f64 / spoilt.len() as f64;
     assert!((0.035..0.06).contains(&share), "{share}");
-    assert!(fit.missing > 50);
+    assert!(fit.missing > 30);
 
     let mut shuffled = clean.clone();
     shuffled.shuffle(&mut rng);
@@ -369,10 +373,11 @@ fn outliers_missing_values_and_shuffled_rows_are_survived() {
 
 #[test]
 fn without_a_known_window_the_range_of_the_readings_serves() {
-    let fit = fitted(&exponential_rows(), &options(None, false)).unwrap();
+    let fit = fitted(&exponential_rows(), &options(Some(Model::Exponential), false)).unwrap();
     let window = fit.device.window();
-    assert!((window.g_min.0 / 10e-6 - 1.0).abs() < 0.3, "{window:?}");
-    assert!((window.g_max.0 / 60e-6 - 1.0).abs() < 0.1, "{window:?}");
+    // RESET reaches the bottom, SET ends short of the top; read noise widens both by three or four of its deviations.
+    assert!((9.7e-6..10.5e-6).contains(&window.g_min.0), "{window:?}");
+    assert!((58e-6..60.3e-6).contains(&window.g_max.0), "{window:?}");
 }
 
 #[test]

@@ -332,8 +332,9 @@ impl Series {
         let mut cycle = (2.2 * median(&mut squares) / unit).max(1e-18);
         let mut read = 0.0;
         let mut deviance = f64::INFINITY;
-        let mut errors = Vec::new();
-        for _ in 0..5 {
+        let mut errors: Vec<f64> = Vec::new();
+        for _ in 0..6 {
+            let before = theta.clone();
             let held = self.filter(&model.law(&theta)?, kind, cycle, read);
             let problem = Problem {
                 series: self,
@@ -341,7 +342,10 @@ impl Series {
                 held,
                 theta: DVector::from_vec(theta),
             };
-            let (problem, _) = LevenbergMarquardt::new().with_patience(50).minimize(problem);
+            let (problem, _) = LevenbergMarquardt::new()
+                .with_tol(1e-9)
+                .with_patience(20)
+                .minimize(problem);
             theta = problem.theta.as_slice().to_vec();
             [cycle, read, deviance] = self.noises(&model.law(&theta)?, kind);
             let jacobian = problem.jacobian()?;
@@ -351,6 +355,10 @@ impl Series {
                 .iter()
                 .map(|variance| variance.sqrt())
                 .collect();
+            let moved = |i: usize| (theta[i] - before[i]).abs() > 0.02 * errors[i];
+            if !(0..theta.len()).any(moved) {
+                break;
+            }
         }
         // The gains of the last round were those of the noises before it; the difference is of second order.
         (deviance.is_finite() && errors.iter().all(|error| error.is_finite())).then_some(Estimate {
@@ -390,7 +398,17 @@ impl Series {
                         .map_or(reading.outlier, |i| i.v.abs() > OUTLIER * i.variance.sqrt());
                     let clipped = k > 0 && {
                         let from = readings[k - 1].u;
-                        let step = curve.step(from, reading.polarity);
+                        // Between its last knots the table smears the sharp end of a curve: the step before counts too.
+                        let behind = if reading.polarity == Polarity::Set {
+                            -0.125
+                        } else {
+                            0.125
+                        };
+                        let step = [from, from + behind]
+                            .map(|u| curve.step(u.clamp(0.0, 1.0), reading.polarity))
+                            .into_iter()
+                            .max_by(|a, b| a.abs().total_cmp(&b.abs()))
+                            .unwrap_or(0.0);
                         let noise = (f64::from(reading.pulses) * cycle * unit(step)).sqrt();
                         let to = from + step;
                         // Readings of a quiet device may rest on the bound; noise of a loud one is cut there.
