@@ -225,7 +225,7 @@ fn every_model_is_fitted_back_within_three_standard_errors() {
     for (seed, (model, response, truth)) in truths().into_iter().enumerate() {
         for (noise, read_us) in [(OF_WINDOW, 0.0), (OF_STEP, 0.0), (OF_WINDOW, 0.1)] {
             let device = device(response.clone(), noise, read_us);
-            let rows = measure(&device, 1, 12, 100, seed as u64);
+            let rows = measure(&device, 1, 12, 100, 20 + seed as u64);
             let fit = fitted(&rows, &options(Some(model), model != Model::SoftBounds))
                 .unwrap_or_else(|error| panic!("{model}: {error}"));
             assert_recovers(&fit, &truth);
@@ -243,6 +243,32 @@ fn every_model_is_fitted_back_within_three_standard_errors() {
             let read = found.read_noise.absolute.0 * 1e6;
             assert!((read - read_us).abs() < 0.02, "{model}: read noise {read} uS");
         }
+    }
+}
+
+#[test]
+fn standard_errors_are_honest() {
+    let (model, response, truth) = truths().swap_remove(2);
+    let device = device(response, OF_WINDOW, 0.05);
+    let mut squares = vec![0.0; truth.len()];
+    let seeds = 24;
+    for seed in 0..seeds {
+        let fit = fitted(
+            &measure(&device, 1, 5, 100, 100 + seed),
+            &options(Some(model), true),
+        )
+        .unwrap();
+        for ((name, value), square) in truth.iter().zip(&mut squares) {
+            let parameter = fit.parameters.iter().find(|p| p.name == *name).unwrap();
+            *square += ((parameter.value - value) / parameter.standard_error).powi(2);
+        }
+    }
+    for ((name, _), square) in truth.iter().zip(squares) {
+        // Chi-squared with 24 degrees of freedom: 1e-4 quantiles 6.4 and 58.
+        assert!(
+            (6.4..58.0).contains(&square),
+            "{name}: {square} for {seeds} seeds"
+        );
     }
 }
 

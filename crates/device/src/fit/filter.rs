@@ -175,6 +175,15 @@ impl Series {
         series
     }
 
+    /// All devices as one.
+    pub(super) fn merged(series: &[Series]) -> Self {
+        let typical_step = series.iter().map(|device| device.typical_step).sum::<f64>() / series.len() as f64;
+        Self {
+            trains: series.iter().flat_map(|device| device.trains.clone()).collect(),
+            typical_step,
+        }
+    }
+
     /// `(where from, size)` of single steps between usable readings.
     fn steps(&self, polarity: Polarity) -> Vec<(f64, f64)> {
         let sign = if polarity == Polarity::Set { 1.0 } else { -1.0 };

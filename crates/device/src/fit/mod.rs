@@ -158,15 +158,13 @@ pub fn fit(data: &PulseData, options: &FitOptions) -> Result<Fit, FitError> {
         .map(|device| Series::new(data, device, [low, high]))
         .collect();
     for (polarity, name) in [(Polarity::Set, "SET"), (Polarity::Reset, "RESET")] {
-        for device in &series {
-            let found = device.steps_of(polarity);
-            if found < NEEDED {
-                return Err(FitError::TooFew {
-                    found,
-                    needed: NEEDED,
-                    polarity: name,
-                });
-            }
+        let found = series.iter().map(|device| device.steps_of(polarity)).sum();
+        if found < NEEDED {
+            return Err(FitError::TooFew {
+                found,
+                needed: NEEDED,
+                polarity: name,
+            });
         }
     }
     // The table bends to any curve: what lies far from it is an outlier for every model.
@@ -174,21 +172,21 @@ pub fn fit(data: &PulseData, options: &FitOptions) -> Result<Fit, FitError> {
         device.find_outliers();
     }
 
+    // Devices together choose the model: what one train leaves open, many decide.
+    let together = Series::merged(&series);
     let models: Vec<Model> = options.model.map_or(Model::ALL.to_vec(), |model| vec![model]);
-    let mut tried: Vec<(Candidate, Option<Vec<Estimate>>)> = models
+    let mut tried: Vec<(Candidate, Option<Estimate>)> = models
         .into_iter()
-        .map(|model| match estimate(&series, model) {
-            Some((criterion, estimates)) => {
-                let criterion = Some(criterion);
-                (Candidate { model, criterion }, Some(estimates))
-            }
-            None => (
-                Candidate {
-                    model,
-                    criterion: None,
-                },
-                None,
-            ),
+        .map(|model| {
+            let best = [NoiseKind::OfWindow, NoiseKind::OfStep]
+                .into_iter()
+                .filter_map(|kind| together.estimate(model, kind))
+                .min_by(|a, b| a.deviance.total_cmp(&b.deviance));
+            // The parameters and two noises.
+            let numbers = (model.parameters() + 2) as f64;
+            let penalty = numbers * (together.used() as f64).ln();
+            let criterion = best.as_ref().map(|best| best.deviance + penalty);
+            (Candidate { model, criterion }, best)
         })
         .collect();
     let key = |candidate: &Candidate| candidate.criterion.unwrap_or(f64::INFINITY);
@@ -199,36 +197,30 @@ pub fn fit(data: &PulseData, options: &FitOptions) -> Result<Fit, FitError> {
         .iter()
         .filter(|(candidate, _)| key(candidate) <= best + 0.5)
         .min_by_key(|(candidate, _)| candidate.model)
-        .and_then(|(candidate, estimates)| Some((candidate.model, estimates.as_ref()?)));
-    let Some((model, estimates)) = chosen else {
+        .and_then(|(_, estimate)| estimate.as_ref());
+    let Some(chosen) = chosen else {
         return Err(FitError::Undetermined { model: options.model });
     };
-    let device = assemble(model, estimates, [low, high], options)?;
+    let model = chosen.model;
+    // Each device by itself, as far as its own trains determine it; else all as one.
+    let each: Option<Vec<Estimate>> = series
+        .iter()
+        .map(|device| device.estimate(model, chosen.kind))
+        .collect();
+    let estimates = match each {
+        Some(each) if series.len() > 1 => each,
+        _ => vec![chosen.clone()],
+    };
+    let device = assemble(model, &estimates, [low, high], options)?;
     Ok(Fit {
         model,
-        parameters: parameters(model, estimates, [low, high]),
+        parameters: parameters(model, &estimates, [low, high]),
         device,
-        points: points(data, &series, estimates, [low, high]),
+        points: points(data, &series, &estimates, [low, high]),
         outliers: series.iter().map(Series::outliers).sum(),
         missing: data.missing,
         candidates: tried.into_iter().map(|(candidate, _)| candidate).collect(),
     })
-}
-
-/// The better kind of noise for a model, with its criterion over all devices; `None` where a device cannot be described.
-fn estimate(series: &[Series], model: Model) -> Option<(f64, Vec<Estimate>)> {
-    [NoiseKind::OfWindow, NoiseKind::OfStep]
-        .into_iter()
-        .filter_map(|kind| {
-            let estimates: Option<Vec<Estimate>> =
-                series.iter().map(|device| device.estimate(model, kind)).collect();
-            let estimates = estimates?;
-            let observations: usize = series.iter().map(Series::used).sum();
-            let numbers = estimates.len() * (model.parameters() + 2);
-            let deviance: f64 = estimates.iter().map(|e| e.deviance).sum();
-            Some((deviance + numbers as f64 * (observations as f64).ln(), estimates))
-        })
-        .min_by(|a, b| a.0.total_cmp(&b.0))
 }
 
 /// Mean and standard error over devices of one parameter, and the variance beyond the standard errors.
@@ -387,7 +379,7 @@ fn points(
     [low, high]: [f64; 2],
 ) -> Vec<FitPoint> {
     let mut points = Vec::new();
-    for (device, estimate) in series.iter().zip(estimates) {
+    for (device, estimate) in series.iter().zip(estimates.iter().cycle()) {
         for point in device.points(estimate) {
             points.push(FitPoint {
                 train: point.train,
