@@ -393,10 +393,10 @@ impl Population {
                 }
             }
             Writing::Published => {
-                let error = self.device.spec().programming.clone();
-                let error = error.expect("the caller chose an error that the device's source publishes");
                 for (index, &target) in (first..).zip(targets) {
                     let target = self.cells[index].clip(target);
+                    let error = self.device.spec().programming.as_ref();
+                    let error = error.expect("the caller chose an error that the device's source publishes");
                     let sigma = error.sigma(Siemens(f64::from(target))).0 as f32;
                     self.place(index, target + sigma * normal(&mut rng));
                 }

@@ -261,3 +261,100 @@ fn steps_have_the_stated_spread_and_correlation_for_every_preset() {
         }
     }
 }
+
+/// A device file that is right but for `body`.
+fn problems_of(body: &str) -> Vec<String> {
+    let head = "name = \"x\"\ndescription = \"\"\nsource = { citation = \"c\", table = \"t\" }\n";
+    let error = Device::from_toml(&format!("{head}{body}")).expect_err("the body is wrong");
+    error.problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn all_values_out_of_range_come_at_once_with_their_places() {
+    let body = "levels = 1\n\
+                [window]\n\
+                g-min = \"20 uS\"\n\
+                g-max = \"10 uS\"\n\
+                reference = 2.0\n\
+                [response.constant-step]\n\
+                step-up = -0.1\n\
+                step-down = 0.1\n\
+                [cycle-to-cycle]\n\
+                of-window = 7.0\n\
+                [faults]\n\
+                at-g-min = 0.6\n\
+                at-g-max = 0.7\n\
+                [retention.drift]\n\
+                exponent = 0.05\n\
+                t0 = \"0 s\"\n";
+    assert_eq!(
+        problems_of(body),
+        [
+            "line 4, column 10: `levels` must be at least 2",
+            "line 7, column 9: `window.g-max` must lie above `g-min`",
+            "line 8, column 13: `window.reference` must lie within 0 and 1",
+            "line 13, column 13: `cycle-to-cycle.of-window` must lie within 0 and 1",
+            "line 14, column 2: `faults` the stuck parts must not exceed 1 together",
+            "line 19, column 6: `retention.drift.t0` must be positive",
+            "line 10, column 11: `response.constant-step.step-up` must lie within 0 and 1: a step is a fraction of the window",
+        ]
+    );
+}
+
+#[test]
+fn wrong_texts_are_placed_and_explained() {
+    for (body, place, words) in [
+        (
+            "[window]\ng-min = \"5 V\"\ng-max = \"6 uS\"",
+            (5, 9),
+            "unknown unit `V`",
+        ),
+        (
+            "[window]\ng-min = 5\ng-max = \"6 uS\"",
+            (5, 9),
+            "a conductance as a string",
+        ),
+        ("[window]\ng-mim = \"5 uS\"", (5, 1), "unknown field `g-mim`"),
+        (
+            "[response.soft-bouns]\nstep-up = 1",
+            (4, 11),
+            "unknown variant `soft-bouns`",
+        ),
+        ("[window", (4, 8), ""),
+        ("", (1, 1), "missing field `window`"),
+    ] {
+        let head = "name = \"x\"\ndescription = \"\"\nsource = { citation = \"c\", table = \"t\" }\n";
+        let error = Device::from_toml(&format!("{head}{body}")).unwrap_err();
+        let [problem] = &error.problems[..] else {
+            panic!("{body}: {error}")
+        };
+        assert_eq!(problem.place, Some(place), "{body}: {problem}");
+        assert!(problem.message.contains(words), "{body}: {problem}");
+    }
+}
+
+#[test]
+fn a_device_needs_a_way_to_be_written_and_a_model_its_reference() {
+    let window = "[window]\ng-min = \"1 uS\"\ng-max = \"2 uS\"\n";
+    let found = problems_of(window);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("`response` is missing"), "{found:?}");
+    let soft = format!("{window}[response.soft-bounds]\nstep-up = 0.1\nstep-down = 0.1\n");
+    let found = problems_of(&soft);
+    assert!(
+        found[0].contains("needs `window.reference` between 0 and 1"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn every_preset_survives_being_written_and_read_again() {
+    for device in presets() {
+        let back = Device::from_toml(&device.spec().to_toml()).unwrap_or_else(|error| panic!("{error}"));
+        // Quantities are written with twelve digits.
+        assert_eq!(back.spec().response, device.spec().response);
+        let (a, b) = (back.window(), device.window());
+        assert!((a.g_max.0 / b.g_max.0 - 1.0).abs() < 1e-11);
+        assert!(!device.spec().source.table.is_empty());
+    }
+}
