@@ -1,0 +1,26 @@
+//! Devices that several tests start from.
+
+use std::path::Path;
+
+use bitpulse_device::{Device, DeviceSpec, load_folder};
+
+/// The shipped presets, by name.
+pub(crate) fn presets() -> Vec<Device> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/devices");
+    let devices = load_folder(&folder).unwrap_or_else(|error| panic!("{error}"));
+    devices.into_values().collect()
+}
+
+/// A shipped preset, changed.
+#[allow(dead_code, reason = "not every test binary changes a preset")]
+pub(crate) fn preset(name: &str, change: impl FnOnce(&mut DeviceSpec)) -> Device {
+    let presets = presets();
+    let mut spec = presets
+        .iter()
+        .find(|device| device.spec().name == name)
+        .expect("the caller names a shipped preset")
+        .spec()
+        .clone();
+    change(&mut spec);
+    Device::try_from(spec).unwrap_or_else(|error| panic!("{error}"))
+}

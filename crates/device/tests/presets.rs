@@ -1,0 +1,310 @@
+//! The shipped device files: all read, and populations drawn from them have the statistics they state.
+
+mod common;
+
+use bitpulse_core::{SeedPath, Shape};
+use bitpulse_device::{Device, DeviceVariation, Polarity, Population, Response, Spread};
+use common::presets;
+
+#[test]
+fn all_presets_are_there() {
+    let names: Vec<_> = presets().iter().map(|device| device.spec().name.clone()).collect();
+    assert_eq!(
+        names,
+        [
+            "ag-a-si",
+            "alox-hfo2",
+            "capacitor",
+            "ecram",
+            "ecram-mo",
+            "epiram",
+            "gokmen-vlasov",
+            "gst-pcm",
+            "hfo2-1t1r-milo2021",
+            "hzo-fefet",
+            "ideal",
+            "idealised",
+            "pcm-joshi2020",
+            "pcm-nandakumar2020",
+            "pcmo",
+            "reram-array-hfo2",
+            "reram-array-om",
+            "reram-es",
+            "reram-sb",
+            "rram-wan2022",
+            "taox-hfox",
+            "taox-tio2",
+        ]
+    );
+}
+
+/// Moments of numbers as they come.
+#[derive(Default)]
+struct Moments {
+    n: f64,
+    sum: [f64; 2],
+    squares: [f64; 3],
+}
+
+impl Moments {
+    fn add(&mut self, x: f64, y: f64, weight: f64) {
+        self.n += weight;
+        self.sum[0] += weight * x;
+        self.sum[1] += weight * y;
+        self.squares[0] += weight * x * x;
+        self.squares[1] += weight * y * y;
+        self.squares[2] += weight * x * y;
+    }
+
+    fn mean(&self, i: usize) -> f64 {
+        self.sum[i] / self.n
+    }
+
+    fn variance(&self, i: usize) -> f64 {
+        (self.squares[i] / self.n - self.mean(i) * self.mean(i)).max(0.0)
+    }
+
+    fn correlation(&self) -> f64 {
+        let covariance = self.squares[2] / self.n - self.mean(0) * self.mean(1);
+        covariance / (self.variance(0) * self.variance(1)).sqrt()
+    }
+}
+
+/// Calls `visit(x, y, density)` on a fine grid of two standard normal numbers, for sums that stand for integrals.
+fn normal_plane(mut visit: impl FnMut(f64, f64, f64)) {
+    let grid = (-320..=320).map(|i| f64::from(i) * 0.025);
+    for x in grid.clone() {
+        for y in grid.clone() {
+            visit(x, y, (-0.5 * (x * x + y * y)).exp());
+        }
+    }
+}
+
+fn transform(spread: Spread, xi: f64) -> f64 {
+    match spread {
+        Spread::Normal(sigma) => 1.0 + sigma * xi,
+        Spread::LogNormal(sigma) => (sigma * xi).exp(),
+    }
+}
+
+const DEVICES: usize = 40_000;
+
+/// Asserts that a mean and variance over `DEVICES` draws agree with those of the distribution. The standard error of the
+/// mean is sqrt(var/n), that of the variance sqrt((m4 - var^2)/n); five of them are allowed.
+#[track_caller]
+fn assert_agree(what: &str, sample: &[f64], weighted: impl Fn(&mut dyn FnMut(f64, f64))) {
+    let n = sample.len() as f64;
+    let mean = sample.iter().sum::<f64>() / n;
+    let variance = sample.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+    let (mut total, mut first) = (0.0, 0.0);
+    weighted(&mut |x, weight| {
+        total += weight;
+        first += weight * x;
+    });
+    let expected = first / total;
+    let (mut second, mut fourth) = (0.0, 0.0);
+    weighted(&mut |x, weight| {
+        second += weight * (x - expected).powi(2) / total;
+        fourth += weight * (x - expected).powi(4) / total;
+    });
+    // Single precision and the edge of the truncated grid leave 1e-4 of the value.
+    let of_mean = 5.0 * (second / n).sqrt() + 1e-4 * expected.abs();
+    assert!((mean - expected).abs() <= of_mean, "{what}: mean {mean}, expected {expected} within {of_mean}");
+    let of_variance = 5.0 * ((fourth - second * second).max(0.0) / n).sqrt() + 5e-3 * second + 1e-12;
+    assert!(
+        (variance - second).abs() <= of_variance,
+        "{what}: variance {variance}, expected {second} within {of_variance}"
+    );
+}
+
+#[test]
+fn bounds_have_the_stated_spread_for_every_preset() {
+    for device in presets() {
+        let (name, window) = (&device.spec().name, device.window());
+        let variation = device.spec().device_to_device;
+        let shape = Shape { inputs: 200, outputs: DEVICES / 200 };
+        let population = Population::new(&device, shape, SeedPath::root(11).child(name));
+        let reference = window.reference_siemens();
+        let bound = |i: usize| -> Vec<f64> {
+            (0..DEVICES).map(|cell| f64::from(population.window(cell)[i])).collect()
+        };
+        // In units of the nominal distance from the reference, so that tolerances have a scale.
+        for (i, spread, distance, limit) in [
+            (0, variation.g_min, reference - window.g_min.0, reference),
+            (1, variation.g_max, window.g_max.0 - reference, f64::INFINITY),
+        ] {
+            if distance == 0.0 {
+                assert!(bound(i).iter().all(|&g| (g - reference).abs() <= 1e-6 * reference));
+                continue;
+            }
+            let sample: Vec<f64> = bound(i).iter().map(|g| (g - reference).abs() / distance).collect();
+            assert_agree(&format!("{name}, bound {i}"), &sample, |add| {
+                for step in -8000..=8000 {
+                    let xi = f64::from(step) * 1e-3;
+                    let factor = transform(spread, xi);
+                    if factor > 0.0 && factor < limit / distance {
+                        add(factor, (-0.5 * xi * xi).exp());
+                    }
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn steps_have_the_stated_spread_and_correlation_for_every_preset() {
+    for device in presets() {
+        let Some(law) = device.law() else { continue };
+        let (name, window) = (&device.spec().name, device.window());
+        let variation = device.spec().device_to_device;
+        let shape = Shape { inputs: 200, outputs: DEVICES / 200 };
+        // Fresh devices stand at the reference, where the nominal step is quoted.
+        let population = Population::new(&device, shape, SeedPath::root(12).child(name));
+        let at_reference = {
+            let mut spec = device.spec().clone();
+            spec.device_to_device = DeviceVariation::default();
+            let plain = Device::try_from(spec).unwrap();
+            let one = Shape { inputs: 1, outputs: 1 };
+            let steps = Population::new(&plain, one, SeedPath::root(0)).steps(0).map(f64::from);
+            // The law clips at the bounds, steps do not.
+            let law = law.step(window.reference, Polarity::Set) * window.range_siemens();
+            assert!((law - steps[0]).abs() < 1e-5 * steps[0], "{name}: {law} against {}", steps[0]);
+            steps
+        };
+        // A model whose RESET step vanishes at g_min has no RESET statistics there.
+        let shaped = variation.shape > 0.0;
+        let relative = match device.spec().response.as_ref().unwrap() {
+            Response::ExpStep(p) => [1.0, p.step_down / p.step_up],
+            _ => [1.0, 1.0],
+        };
+        let factors: Vec<[f64; 2]> = (0..DEVICES)
+            .map(|cell| {
+                let steps = population.steps(cell).map(f64::from);
+                [steps[0] / at_reference[0], steps[1] / at_reference[1]]
+            })
+            .collect();
+        let expected = |visit: &mut dyn FnMut([f64; 2], f64)| {
+            normal_plane(|x, y, density| {
+                let gain = transform(variation.step, x);
+                let skew = variation.asymmetry * y;
+                let pair = [1.0 + (gain - 1.0 + skew) / relative[0], 1.0 + (gain - 1.0 - skew) / relative[1]];
+                if gain > 0.0 && pair[0] >= 0.0 && pair[1] >= 0.0 {
+                    visit(pair, density);
+                }
+            });
+        };
+        let varied = variation.step != Spread::default() || variation.asymmetry > 0.0;
+        for i in 0..2 {
+            if at_reference[i] <= 0.0 {
+                continue;
+            }
+            let sample: Vec<f64> = factors.iter().map(|pair| pair[i]).collect();
+            if varied {
+                assert_agree(&format!("{name}, step {i}"), &sample, |add| {
+                    expected(&mut |pair, weight| add(pair[i], weight));
+                });
+            } else {
+                assert!(
+                    sample.iter().all(|factor| (factor - 1.0).abs() < 1e-4),
+                    "{name}: a step varies without a stated spread"
+                );
+            }
+        }
+        if varied && !shaped && at_reference[1] > 0.0 {
+            let (mut sampled, mut stated) = (Moments::default(), Moments::default());
+            for pair in &factors {
+                sampled.add(pair[0], pair[1], 1.0);
+            }
+            expected(&mut |pair, weight| stated.add(pair[0], pair[1], weight));
+            // Standard error of a correlation of normal numbers: (1 - rho^2)/sqrt(n); log-normal tails are wider, so
+            // ten of them.
+            let rho = stated.correlation();
+            let tolerance = 10.0 * (1.0 - rho * rho) / (DEVICES as f64).sqrt() + 1e-4;
+            assert!(
+                (sampled.correlation() - rho).abs() <= tolerance,
+                "{name}: correlation {} against {rho} within {tolerance}",
+                sampled.correlation()
+            );
+        }
+    }
+}
+
+/// A device file that is right but for `body`.
+fn problems_of(body: &str) -> Vec<String> {
+    let head = "name = \"x\"\ndescription = \"\"\nsource = { citation = \"c\", table = \"t\" }\n";
+    let error = Device::from_toml(&format!("{head}{body}")).expect_err("the body is wrong");
+    error.problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn all_values_out_of_range_come_at_once_with_their_places() {
+    let body = "levels = 1\n\
+                [window]\n\
+                g-min = \"20 uS\"\n\
+                g-max = \"10 uS\"\n\
+                reference = 2.0\n\
+                [response.constant-step]\n\
+                step-up = -0.1\n\
+                step-down = 0.1\n\
+                [cycle-to-cycle]\n\
+                of-window = 7.0\n\
+                [faults]\n\
+                at-g-min = 0.6\n\
+                at-g-max = 0.7\n\
+                [retention.drift]\n\
+                exponent = 0.05\n\
+                t0 = \"0 s\"\n";
+    assert_eq!(
+        problems_of(body),
+        [
+            "line 4, column 10: `levels` must be at least 2",
+            "line 7, column 9: `window.g-max` must lie above `g-min`",
+            "line 8, column 13: `window.reference` must lie within 0 and 1",
+            "line 13, column 13: `cycle-to-cycle.of-window` must lie within 0 and 1",
+            "line 14, column 2: `faults` the stuck parts must not exceed 1 together",
+            "line 19, column 6: `retention.drift.t0` must be positive",
+            "line 10, column 11: `response.constant-step.step-up` must lie within 0 and 1: a step is a fraction of the window",
+        ]
+    );
+}
+
+#[test]
+fn wrong_texts_are_placed_and_explained() {
+    for (body, place, words) in [
+        ("[window]\ng-min = \"5 V\"\ng-max = \"6 uS\"", (5, 9), "unknown unit `V`"),
+        ("[window]\ng-min = 5\ng-max = \"6 uS\"", (5, 9), "a conductance as a string"),
+        ("[window]\ng-mim = \"5 uS\"", (5, 1), "unknown field `g-mim`"),
+        ("[response.soft-bouns]\nstep-up = 1", (4, 11), "unknown variant `soft-bouns`"),
+        ("[window", (4, 8), ""),
+        ("", (1, 1), "missing field `window`"),
+    ] {
+        let head = "name = \"x\"\ndescription = \"\"\nsource = { citation = \"c\", table = \"t\" }\n";
+        let error = Device::from_toml(&format!("{head}{body}")).unwrap_err();
+        let [problem] = &error.problems[..] else { panic!("{body}: {error}") };
+        assert_eq!(problem.place, Some(place), "{body}: {problem}");
+        assert!(problem.message.contains(words), "{body}: {problem}");
+    }
+}
+
+#[test]
+fn a_device_needs_a_way_to_be_written_and_a_model_its_reference() {
+    let window = "[window]\ng-min = \"1 uS\"\ng-max = \"2 uS\"\n";
+    let found = problems_of(window);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("`response` is missing"), "{found:?}");
+    let soft = format!("{window}[response.soft-bounds]\nstep-up = 0.1\nstep-down = 0.1\n");
+    let found = problems_of(&soft);
+    assert!(found[0].contains("needs `window.reference` between 0 and 1"), "{found:?}");
+}
+
+#[test]
+fn every_preset_survives_being_written_and_read_again() {
+    for device in presets() {
+        let back = Device::from_toml(&device.spec().to_toml()).unwrap_or_else(|error| panic!("{error}"));
+        // Quantities are written with twelve digits.
+        assert_eq!(back.spec().response, device.spec().response);
+        let (a, b) = (back.window(), device.window());
+        assert!((a.g_max.0 / b.g_max.0 - 1.0).abs() < 1e-11);
+        assert!(!device.spec().source.table.is_empty());
+    }
+}
