@@ -18,9 +18,15 @@ fn random(n: usize, scale: f64, vectors: usize) -> (Circuit, Vec<f64>) {
 }
 
 fn solve(c: &mut Criterion) {
-    let settings = Settings { tolerance: 1e-10, ..Settings::default() };
+    let settings = Settings {
+        tolerance: 1e-10,
+        ..Settings::default()
+    };
     let mut group = c.benchmark_group("solve");
-    group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
     for (name, n, scale, vectors) in [
         ("64", 64, 1.0, 1),
         ("128", 128, 1.0, 1),
@@ -32,7 +38,11 @@ fn solve(c: &mut Criterion) {
     ] {
         let (circuit, volts) = random(n, scale, vectors);
         group.bench_function(name, |b| {
-            b.iter(|| Solver::new(&circuit, Read::Forward).solve(&volts, &settings).expect("it converges"));
+            b.iter(|| {
+                Solver::new(&circuit, Read::Forward)
+                    .solve(&volts, &settings)
+                    .expect("it converges")
+            });
         });
     }
     group.finish();

@@ -2,6 +2,8 @@ use bitpulse_core::units::{Ohms, Siemens};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::fidelity::product;
+
 /// The largest crossbar that is accepted, in cells (4096 x 4096): a solve of one vector takes about 90 bytes a cell.
 pub const MAX_CELLS: usize = 1 << 24;
 
@@ -251,21 +253,6 @@ impl Circuit {
             self.outputs(read),
             "one current for every sensed line"
         );
-        let rows = self.g_siemens.chunks_exact(self.cols);
-        match read {
-            Read::Forward => {
-                amperes.fill(0.0);
-                for (row, &v) in rows.zip(volts) {
-                    for (i, &g) in amperes.iter_mut().zip(row) {
-                        *i += g * v;
-                    }
-                }
-            }
-            Read::Transposed => {
-                for (row, i) in rows.zip(amperes) {
-                    *i = row.iter().zip(volts).map(|(&g, &v)| g * v).sum();
-                }
-            }
-        }
+        product(&self.g_siemens, self.cols, read, volts, amperes);
     }
 }

@@ -22,16 +22,21 @@
 mod case;
 mod chebyshev;
 mod circuit;
+mod fidelity;
 mod gradient;
 mod lines;
 mod netlist;
 mod nodes;
 mod nonlinear;
+pub mod periphery;
 mod solve;
+mod tiling;
 
 pub use case::{Case, CaseError, Cells, Expected};
 pub use circuit::{BitEnds, Circuit, CircuitError, CircuitProblem, MAX_CELLS, Read, Wires, WordEnds};
+pub use fidelity::{Array, ArrayError, Fidelity, Staleness, effective_map};
 pub use netlist::netlist;
 pub use nodes::Nodes;
 pub use nonlinear::{CurrentLaw, Law, LawError, solve_nonlinear};
 pub use solve::{Settings, Solution, SolveError, Solver};
+pub use tiling::{PartialSums, Tile, Tiling, TilingError, TilingSpec};
