@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use crate::circuit::{BitEnds, Circuit, Read, WordEnds};
 
 /// The circuit as a SPICE netlist for one vector of voltages, ready for `ngspice -b`: it prints the output currents,
-/// sensed line after sensed line, as `output <line> = <amperes>`.
+/// sensed line after sensed line, as `i(vout_<line>) = <amperes>`.
 ///
 /// Nodes are called `w_<row>_<col>` and `b_<row>_<col>`; nodes joined by a wire without resistance are one node.
 ///
@@ -107,9 +107,7 @@ pub fn netlist(circuit: &Circuit, read: Read, volts: &[f64]) -> String {
     }
     put(format_args!(".control\nset numdgt=16\nop"));
     for line in 0..circuit.outputs(read) {
-        put(format_args!(
-            "let out{line} = i(vout_{line})\necho \"output {line} = $&out{line}\""
-        ));
+        put(format_args!("print i(vout_{line})"));
     }
     put(format_args!("quit 0\n.endc\n.end"));
     text

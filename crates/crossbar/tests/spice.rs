@@ -23,7 +23,7 @@ fn ngspice(name: &str, netlist: &str) -> Option<Vec<f64>> {
     };
     let text = String::from_utf8_lossy(&run.stdout).into_owned();
     let values = text.lines().filter_map(|line| {
-        line.strip_prefix("output ")?
+        line.strip_prefix("i(vout_")?
             .split('=')
             .nth(1)?
             .trim()
