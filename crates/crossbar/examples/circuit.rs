@@ -10,12 +10,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let nodes = Solver::new(&circuit, Read::Forward).solve_nodes(&volts, None, &Settings::default())?;
     println!("current lost to the wires, in per cent of every cell's own:");
     for row in nodes.ir_loss(&circuit, &volts).chunks(cols) {
-        println!(
-            "{}",
-            row.iter()
-                .map(|loss| format!("{:6.1}", 100.0 * loss))
-                .collect::<String>()
-        );
+        let cells: Vec<String> = row.iter().map(|loss| format!("{:5.1}", 100.0 * loss)).collect();
+        println!("{}", cells.join(" "));
     }
     println!(
         "residual {:.1e} after {} iterations",

@@ -6,7 +6,7 @@ use crate::circuit::{BitEnds, Circuit, CircuitError, Read, Wires, WordEnds};
 
 /// A circuit and the voltages to solve it for, with the results to compare with where the file holds them.
 ///
-/// The format is JSON in the units and keys of badcrossbar (SoftwareX 2020, 10.1016/j.softx.2020.100617):
+/// The format is JSON in the units and keys of badcrossbar (`SoftwareX` 2020, 10.1016/j.softx.2020.100617):
 /// `resistances[row][col]` in ohm with `"inf"` for an open cell, `applied_voltages[line][vector]` in volt,
 /// `r_i_word_line` and `r_i_bit_line` in ohm a segment. Ours besides, all optional: `r_driver`, `r_sense` (0 ohm),
 /// `word_ends` (`"left"`, `"right"`, `"both"`), `bit_ends` (`"top"`, `"bottom"`, `"both"`) and `read` (`"forward"`,

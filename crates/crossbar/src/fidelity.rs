@@ -153,22 +153,25 @@ impl Array {
             }
             Fidelity::Ideal => self.circuit.g_siemens(),
             Fidelity::Effective { refresh } => {
-                if direction.map.is_none() || direction.updates >= refresh {
-                    let siemens = effective_map(&self.circuit, read, &self.settings)?;
-                    if let Some(old) = &direction.map {
-                        let error = distance(&old.siemens, &siemens);
-                        self.staleness.refreshes += 1;
-                        self.staleness.last = error;
-                        self.staleness.worst = self.staleness.worst.max(error);
+                let map = match direction.map.take() {
+                    Some(map) if direction.updates < refresh => map,
+                    old => {
+                        let siemens = effective_map(&self.circuit, read, &self.settings)?;
+                        if let Some(old) = old {
+                            let error = distance(&old.siemens, &siemens);
+                            self.staleness.refreshes += 1;
+                            self.staleness.last = error;
+                            self.staleness.worst = self.staleness.worst.max(error);
+                        }
+                        let cells = siemens.iter().zip(self.circuit.g_siemens());
+                        let share = cells
+                            .map(|(s, g)| if *g > 0.0 { (s / g).min(1.0) } else { 1.0 })
+                            .collect();
+                        direction.updates = 0;
+                        EffectiveMap { siemens, share }
                     }
-                    let cells = siemens.iter().zip(self.circuit.g_siemens());
-                    let share = cells
-                        .map(|(s, g)| if *g > 0.0 { (s / g).min(1.0) } else { 1.0 })
-                        .collect();
-                    direction.map = Some(EffectiveMap { siemens, share });
-                    direction.updates = 0;
-                }
-                &direction.map.as_ref().expect("it was just measured").siemens
+                };
+                &direction.map.insert(map).siemens
             }
         };
         let mut amperes = vec![0.0; volts.len() / inputs * outputs];

@@ -19,6 +19,11 @@
 //! Not here: how a conductance came to be (that is the device's affair), weights, learning, joules, files.
 //! Linear circuits in a steady state only: no capacitance, no inductance, no half-selected cells while writing.
 
+#![allow(
+    clippy::inline_always,
+    reason = "a kernel must become part of the function compiled for wide vectors"
+)]
+
 mod case;
 mod chebyshev;
 mod circuit;

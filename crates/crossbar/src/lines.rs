@@ -12,7 +12,6 @@
 //! Thomas algorithm of the line's tridiagonal matrix, written in resistances and with sums of positive terms
 //! only: `r = 0` needs no special case, and a voltage keeps its relative precision however good the wire.
 
-const ROWS: usize = 8;
 use crate::circuit::{BitEnds, Circuit, Read, WordEnds};
 
 /// All lines of one direction, factored.
@@ -90,7 +89,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// The network of `circuit`, its conductances replaced by `g_siemens` in the same order.
+    /// The network of `circuit` for `read`, or for its adjoint.
     pub(crate) fn new(circuit: &Circuit, read: Read, adjoint: bool) -> Self {
         let wires = circuit.wires();
         let word_both = wires.word_ends == WordEnds::Both;
@@ -155,15 +154,15 @@ impl Network {
         (
             start,
             if flip_cols {
-                -(col_stride as isize)
+                -(col_stride.cast_signed())
             } else {
-                col_stride as isize
+                col_stride.cast_signed()
             },
         )
     }
 
     /// Copies an array from the order of the circuit into that of the network.
-    pub(crate) fn from_circuit(&self, source: &[f64], target: &mut [f64]) {
+    pub(crate) fn place(&self, source: &[f64], target: &mut [f64]) {
         for (row, line) in target.chunks_exact_mut(self.cols).enumerate() {
             let (mut index, step) = self.circuit_row(row);
             for cell in line {
@@ -174,7 +173,7 @@ impl Network {
     }
 
     /// Copies an array from the order of the network into that of the circuit.
-    pub(crate) fn to_circuit(&self, source: &[f64], target: &mut [f64]) {
+    pub(crate) fn unplace(&self, source: &[f64], target: &mut [f64]) {
         for (row, line) in source.chunks_exact(self.cols).enumerate() {
             let (mut index, step) = self.circuit_row(row);
             for &cell in line {
@@ -205,13 +204,14 @@ impl Network {
     /// Takes new conductances, in the order of the circuit, and factors all lines.
     pub(crate) fn refactor(&mut self, g_siemens: &[f64]) {
         let mut g = std::mem::take(&mut self.g);
-        self.from_circuit(g_siemens, &mut g);
+        self.place(g_siemens, &mut g);
         self.g = g;
         factor(&self.g, self.cols, &mut self.driven, &mut self.sensed);
     }
 }
 
 fn factor(g: &[f64], cols: usize, driven: &mut Ladder, sensed: &mut Ladder) {
+    const ROWS: usize = 8;
     // Row by row, eight rows abreast: divisions of one row wait for each other.
     for (g, a) in g.chunks(ROWS * cols).zip(driven.a.chunks_mut(ROWS * cols)) {
         let rows = g.len() / cols;

@@ -56,7 +56,7 @@ impl Nodes {
         };
         let placed = |source: &[f64]| {
             let mut target = vec![0.0; cells];
-            network.to_circuit(source, &mut target);
+            network.unplace(source, &mut target);
             target
         };
         let (w, x, cell_amperes) = (placed(&work.w), placed(&work.x), placed(&current));

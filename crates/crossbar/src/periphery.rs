@@ -1,6 +1,8 @@
 //! What stands at the ends of the lines: converters, comparators and amplifiers. Each is a spec made ready, and
 //! counts what it does into a [`PassActivity`].
 
+use std::fmt::Display;
+
 use bitpulse_core::units::{Amperes, Ohms, Volts};
 use bitpulse_core::{PassActivity, Rng};
 use rand::RngExt;
@@ -37,7 +39,7 @@ impl Check {
         }
     }
 
-    fn require(&mut self, good: bool, key: &'static str, found: impl ToString, allowed: &'static str) {
+    fn require(&mut self, good: bool, key: &'static str, found: &dyn Display, allowed: &'static str) {
         if !good {
             let found = found.to_string();
             self.problems.push(PeripheryProblem {
@@ -88,11 +90,11 @@ impl TryFrom<DacSpec> for Dac {
 
     fn try_from(spec: DacSpec) -> Result<Self, PeripheryError> {
         let mut check = Check::new("dac");
-        check.require((1..=16).contains(&spec.bits), "bits", spec.bits, BITS);
+        check.require((1..=16).contains(&spec.bits), "bits", &spec.bits, BITS);
         check.require(
             positive(spec.full_scale.0),
             "full-scale",
-            spec.full_scale,
+            &spec.full_scale,
             POSITIVE,
         );
         check.done(Self {
@@ -139,8 +141,8 @@ impl TryFrom<PulseCoderSpec> for PulseCoder {
 
     fn try_from(spec: PulseCoderSpec) -> Result<Self, PeripheryError> {
         let mut check = Check::new("pulse coder");
-        check.require(spec.pulses > 0, "pulses", spec.pulses, "at least 1");
-        check.require(positive(spec.amplitude.0), "amplitude", spec.amplitude, POSITIVE);
+        check.require(spec.pulses > 0, "pulses", &spec.pulses, "at least 1");
+        check.require(positive(spec.amplitude.0), "amplitude", &spec.amplitude, POSITIVE);
         check.done(Self {
             pulses: spec.pulses,
             amplitude_v: spec.amplitude.0,
@@ -248,22 +250,27 @@ impl TryFrom<AdcSpec> for Adc {
 
     fn try_from(spec: AdcSpec) -> Result<Self, PeripheryError> {
         let mut check = Check::new("adc");
-        check.require((1..=16).contains(&spec.bits), "bits", spec.bits, BITS);
+        check.require((1..=16).contains(&spec.bits), "bits", &spec.bits, BITS);
         let width = spec.high.0 - spec.low.0;
         let range = format!("{} to {}", spec.low, spec.high);
-        check.require(positive(width), "low to high", range, "an ascending finite range");
-        check.require(spec.offset.0.is_finite(), "offset", spec.offset, "finite");
+        check.require(
+            positive(width),
+            "low to high",
+            &range,
+            "an ascending finite range",
+        );
+        check.require(spec.offset.0.is_finite(), "offset", &spec.offset, "finite");
         let gain = 1.0 + spec.gain_error;
         check.require(
             positive(gain),
             "gain-error",
-            spec.gain_error,
+            &spec.gain_error,
             "more than -1 and finite",
         );
         check.require(
             spec.noise.0 == 0.0 || positive(spec.noise.0),
             "noise",
-            spec.noise,
+            &spec.noise,
             NOT_NEGATIVE,
         );
         let codes = (1_u32 << spec.bits.min(16)) - 1;
@@ -345,14 +352,14 @@ impl TryFrom<ComparatorSpec> for Comparator {
 
     fn try_from(spec: ComparatorSpec) -> Result<Self, PeripheryError> {
         let mut check = Check::new("comparator");
-        check.require(spec.offset.0.is_finite(), "offset", spec.offset, "finite");
+        check.require(spec.offset.0.is_finite(), "offset", &spec.offset, "finite");
         match spec.noise {
             Noise::None => {}
             Noise::Gaussian { sigma } => {
-                check.require(positive(sigma.0), "noise.gaussian.sigma", sigma, POSITIVE)
+                check.require(positive(sigma.0), "noise.gaussian.sigma", &sigma, POSITIVE);
             }
             Noise::Logistic { scale } => {
-                check.require(positive(scale.0), "noise.logistic.scale", scale, POSITIVE)
+                check.require(positive(scale.0), "noise.logistic.scale", &scale, POSITIVE);
             }
         }
         check.done(Self {
@@ -410,8 +417,8 @@ impl TryFrom<TransimpedanceSpec> for Transimpedance {
 
     fn try_from(spec: TransimpedanceSpec) -> Result<Self, PeripheryError> {
         let mut check = Check::new("transimpedance");
-        check.require(positive(spec.gain.0), "gain", spec.gain, POSITIVE);
-        check.require(positive(spec.swing.0), "swing", spec.swing, POSITIVE);
+        check.require(positive(spec.gain.0), "gain", &spec.gain, POSITIVE);
+        check.require(positive(spec.swing.0), "swing", &spec.swing, POSITIVE);
         check.done(Self {
             gain: spec.gain.0,
             swing: spec.swing.0,

@@ -190,11 +190,11 @@ impl Solver {
         self.one.resize(network);
         set_sources(network, volts, &mut self.one);
         if let Some(start) = start {
-            network.from_circuit(start.sensed_volts(), &mut self.one.x);
+            network.place(start.sensed_volts(), &mut self.one.x);
         }
         let injected = injected.map(|c| {
             let mut placed = vec![0.0; c.len()];
-            network.from_circuit(c, &mut placed);
+            network.place(c, &mut placed);
             placed
         });
         let report = gradient::solve(

@@ -155,13 +155,13 @@ fn converters_quantise_clip_and_count() {
     assert!((squares / f64::from(n) / 1e-14 - 1.0).abs() < 0.05, "{squares}");
 
     let tia = Transimpedance::try_from(TransimpedanceSpec {
-        gain: Ohms(1e5),
+        gain: Ohms(1e6),
         swing: Volts(0.5),
     })
     .unwrap();
     assert_eq!(
-        [tia.volts(1e-6), tia.volts(1e-5), tia.volts(-1.0)],
-        [0.1, 0.5, -0.5]
+        [tia.volts(0.25e-6), tia.volts(1e-5), tia.volts(-1.0)],
+        [0.25, 0.5, -0.5]
     );
 }
 

@@ -11,9 +11,9 @@ use rand::RngExt;
 /// Output currents by ngspice; `None` where it is missing.
 fn ngspice(name: &str, netlist: &str) -> Option<Vec<f64>> {
     let file = env::temp_dir().join(format!("bitpulse-{name}-{}.cir", std::process::id()));
-    fs::write(&file, netlist).unwrap();
+    fs::write(&file, netlist).expect("the temporary folder is writable");
     let run = Command::new("ngspice").arg("-b").arg(&file).output();
-    fs::remove_file(&file).unwrap();
+    fs::remove_file(&file).expect("the file was just written");
     let run = match run {
         Ok(run) => run,
         Err(error) => {
