@@ -1,0 +1,212 @@
+use bitpulse_core::units::Ohms;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::circuit::{BitEnds, Circuit, CircuitError, Read, Wires, WordEnds};
+
+/// A circuit and the voltages to solve it for, with the results to compare with where the file holds them.
+///
+/// The format is JSON in the units and keys of badcrossbar (`SoftwareX` 2020, 10.1016/j.softx.2020.100617):
+/// `resistances[row][col]` in ohm with `"inf"` for an open cell, `applied_voltages[line][vector]` in volt,
+/// `r_i_word_line` and `r_i_bit_line` in ohm a segment. Ours besides, all optional: `r_driver`, `r_sense` (0 ohm),
+/// `word_ends` (`"left"`, `"right"`, `"both"`), `bit_ends` (`"top"`, `"bottom"`, `"both"`) and `read` (`"forward"`,
+/// `"transposed"`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// The name that the file gives itself.
+    pub name: Option<String>,
+    /// The circuit.
+    pub circuit: Circuit,
+    /// Which lines the voltages drive.
+    pub read: Read,
+    /// One voltage for every driven line, vector after vector, as [`crate::Solver::solve`] takes them.
+    pub volts: Vec<f64>,
+    /// Results of another program.
+    pub expected: Expected,
+}
+
+/// Results that a case may hold, in its own layout: `[vector][line]` for outputs, `[row][col][vector]` for the others.
+/// Word-line currents are those of the segment left of a node, bit-line currents those below it.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs, reason = "named and laid out as in the file, see above")]
+pub struct Expected {
+    pub output_currents: Option<Vec<Vec<f64>>>,
+    pub word_line_node_voltages: Option<Cells>,
+    pub bit_line_node_voltages: Option<Cells>,
+    pub device_currents: Option<Cells>,
+    pub word_line_currents: Option<Cells>,
+    pub bit_line_currents: Option<Cells>,
+}
+
+/// Values `[row][col][vector]`.
+pub type Cells = Vec<Vec<Vec<f64>>>;
+
+/// Why a case was refused.
+#[derive(Debug, Error)]
+pub enum CaseError {
+    /// Not JSON, or not of the expected shape.
+    #[error("case, at `{place}`: {source}")]
+    Syntax {
+        /// Path of keys and indices, such as `resistances[2][3]`.
+        place: String,
+        /// What the parser says, with line and column.
+        source: serde_json::Error,
+    },
+    /// JSON, but not a circuit: every problem, each with its place.
+    #[error("case: {}", .0.join("; "))]
+    Values(Vec<String>),
+    /// The circuit itself is wrong.
+    #[error("case: {0}")]
+    Circuit(#[from] CircuitError),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCase {
+    name: Option<String>,
+    #[serde(rename = "note")]
+    _note: Option<String>,
+    #[serde(rename = "tool")]
+    _tool: Option<String>,
+    #[serde(rename = "layout")]
+    _layout: Option<String>,
+    #[serde(rename = "max_relative_kcl_residual")]
+    _max_relative_kcl_residual: Option<f64>,
+    rows: Option<usize>,
+    cols: Option<usize>,
+    examples: Option<usize>,
+    r_i_word_line: f64,
+    r_i_bit_line: f64,
+    #[serde(default)]
+    r_driver: f64,
+    #[serde(default)]
+    r_sense: f64,
+    #[serde(default)]
+    word_ends: WordEnds,
+    #[serde(default)]
+    bit_ends: BitEnds,
+    #[serde(default)]
+    read: Read,
+    resistances: Vec<Vec<Resistance>>,
+    applied_voltages: Vec<Vec<f64>>,
+    output_currents: Option<Vec<Vec<f64>>>,
+    word_line_node_voltages: Option<Cells>,
+    bit_line_node_voltages: Option<Cells>,
+    device_currents: Option<Cells>,
+    word_line_currents: Option<Cells>,
+    bit_line_currents: Option<Cells>,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(untagged, expecting = "a resistance is a number of ohms or \"inf\"")]
+enum Resistance {
+    Ohms(f64),
+    Open(Open),
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+enum Open {
+    #[serde(rename = "inf")]
+    Inf,
+}
+
+impl Case {
+    /// Reads a case.
+    ///
+    /// # Errors
+    /// A JSON error with its place, or every value that is wrong, each with its place.
+    pub fn from_json(text: &str) -> Result<Self, CaseError> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let raw: RawCase = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+            CaseError::Syntax { place: error.path().to_string(), source: error.into_inner() }
+        })?;
+        reader.end().map_err(|source| CaseError::Syntax { place: "end of the file".into(), source })?;
+        raw.try_into()
+    }
+}
+
+impl TryFrom<RawCase> for Case {
+    type Error = CaseError;
+
+    fn try_from(raw: RawCase) -> Result<Self, CaseError> {
+        let rows = raw.resistances.len();
+        let cols = raw.resistances.first().map_or(0, Vec::len);
+        let mut problems = Vec::new();
+        for (key, stated, found) in [("rows", raw.rows, rows), ("cols", raw.cols, cols)] {
+            if let Some(stated) = stated.filter(|&stated| stated != found) {
+                problems.push(format!("`{key}` is {stated}, but `resistances` has {found}"));
+            }
+        }
+        let mut g_siemens = Vec::new();
+        for (i, row) in raw.resistances.iter().enumerate() {
+            if row.len() != cols {
+                problems.push(format!(
+                    "`resistances[{i}]` has {} values, `resistances[0]` has {cols}: rows must be of one length",
+                    row.len()
+                ));
+            }
+            for (j, cell) in row.iter().enumerate() {
+                g_siemens.push(match *cell {
+                    Resistance::Open(Open::Inf) => 0.0,
+                    Resistance::Ohms(r) if r > 0.0 && r.recip().is_finite() => r.recip(),
+                    Resistance::Ohms(r) => {
+                        let why = if r == 0.0 { "a short between its lines" } else { "not a resistance" };
+                        problems.push(format!(
+                            "`resistances[{i}][{j}]` is {r} ohm, {why}; it must be more than 0 or \"inf\""
+                        ));
+                        0.0
+                    }
+                });
+            }
+        }
+        let inputs = match raw.read {
+            Read::Forward => rows,
+            Read::Transposed => cols,
+        };
+        let vectors = raw.applied_voltages.first().map_or(0, Vec::len);
+        if raw.applied_voltages.len() != inputs {
+            problems.push(format!(
+                "`applied_voltages` has {} lines, the array {inputs} to drive",
+                raw.applied_voltages.len()
+            ));
+        }
+        if let Some(stated) = raw.examples.filter(|&stated| stated != vectors) {
+            problems.push(format!("`examples` is {stated}, but `applied_voltages[0]` has {vectors}"));
+        }
+        if vectors == 0 {
+            problems.push("`applied_voltages` holds no vector".into());
+        }
+        for (i, line) in raw.applied_voltages.iter().enumerate().filter(|(_, line)| line.len() != vectors) {
+            problems.push(format!(
+                "`applied_voltages[{i}]` has {} values, `applied_voltages[0]` has {vectors}",
+                line.len()
+            ));
+        }
+        if !problems.is_empty() {
+            problems.truncate(8);
+            return Err(CaseError::Values(problems));
+        }
+        let wires = Wires {
+            word_segment: Ohms(raw.r_i_word_line),
+            bit_segment: Ohms(raw.r_i_bit_line),
+            driver: Ohms(raw.r_driver),
+            sense: Ohms(raw.r_sense),
+            word_ends: raw.word_ends,
+            bit_ends: raw.bit_ends,
+        };
+        Ok(Self {
+            name: raw.name,
+            circuit: Circuit::new(rows, cols, g_siemens, wires)?,
+            read: raw.read,
+            volts: (0..vectors).flat_map(|k| raw.applied_voltages.iter().map(move |line| line[k])).collect(),
+            expected: Expected {
+                output_currents: raw.output_currents,
+                word_line_node_voltages: raw.word_line_node_voltages,
+                bit_line_node_voltages: raw.bit_line_node_voltages,
+                device_currents: raw.device_currents,
+                word_line_currents: raw.word_line_currents,
+                bit_line_currents: raw.bit_line_currents,
+            },
+        })
+    }
+}

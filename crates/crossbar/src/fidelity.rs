@@ -1,0 +1,233 @@
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::circuit::{Circuit, CircuitError, Read, Wires};
+use crate::solve::{Settings, SolveError, Solver};
+
+/// How closely a read follows the wires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fidelity {
+    /// Perfect wires, `I = G^T V`: one product of matrix and vector; off by the whole IR loss.
+    #[default]
+    Ideal,
+    /// The linear map of the wired array, exact when it was last measured and moved along with the conductances in
+    /// between: one product a read, and every `refresh` updates as many solves as the array has lines on its shorter
+    /// side. [`Array::staleness`] tells what the age of the map cost.
+    Effective {
+        /// Updates between measurements, at least 1.
+        refresh: u32,
+    },
+    /// Every read solves the circuit, to the tolerance of the solver.
+    Exact,
+}
+
+/// Error of effective maps at the moment they were replaced: 2-norm of the map's change against that of the new map.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Staleness {
+    /// Maps replaced so far.
+    pub refreshes: u64,
+    /// Error of the map replaced last.
+    pub last: f64,
+    /// Largest error so far.
+    pub worst: f64,
+}
+
+/// Why an array was refused.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum ArrayError {
+    /// The circuit is wrong.
+    #[error(transparent)]
+    Circuit(#[from] CircuitError),
+    /// An effective map that is never refreshed.
+    #[error("fidelity effective: refresh is 0, it must be at least 1 update")]
+    Refresh,
+}
+
+/// A crossbar that is read at some [`Fidelity`] while its conductances change.
+#[derive(Clone, Debug)]
+pub struct Array {
+    circuit: Circuit,
+    fidelity: Fidelity,
+    settings: Settings,
+    forward: Direction,
+    transposed: Direction,
+    staleness: Staleness,
+}
+
+/// What is kept for reads in one direction.
+#[derive(Clone, Debug, Default)]
+struct Direction {
+    solver: Option<Solver>,
+    map: Option<EffectiveMap>,
+    updates: u32,
+}
+
+#[derive(Clone, Debug)]
+struct EffectiveMap {
+    /// Amperes at a sensed line for 1 V at a driven one, in the order of the circuit's cells.
+    siemens: Vec<f64>,
+    /// Part of a cell's conductance that the map showed when it was measured.
+    share: Vec<f64>,
+}
+
+impl Array {
+    /// An array with its conductances in siemens, row by row.
+    ///
+    /// # Errors
+    /// As [`Circuit::new`]; a refresh of 0.
+    pub fn new(
+        rows: usize,
+        cols: usize,
+        g_siemens: Vec<f64>,
+        wires: Wires,
+        fidelity: Fidelity,
+        settings: Settings,
+    ) -> Result<Self, ArrayError> {
+        if fidelity == (Fidelity::Effective { refresh: 0 }) {
+            return Err(ArrayError::Refresh);
+        }
+        Ok(Self {
+            circuit: Circuit::new(rows, cols, g_siemens, wires)?,
+            fidelity,
+            settings,
+            forward: Direction::default(),
+            transposed: Direction::default(),
+            staleness: Staleness::default(),
+        })
+    }
+
+    /// The circuit as it stands.
+    pub fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
+    /// Error of the maps replaced so far.
+    pub fn staleness(&self) -> Staleness {
+        self.staleness
+    }
+
+    /// Sets the conductances, in siemens row by row; this counts as one update.
+    ///
+    /// # Errors
+    /// As [`Circuit::new`]; the array is unchanged then.
+    pub fn update(&mut self, g_siemens: Vec<f64>) -> Result<(), CircuitError> {
+        let old = &self.circuit;
+        let circuit = Circuit::new(old.rows(), old.cols(), g_siemens, *old.wires())?;
+        for direction in [&mut self.forward, &mut self.transposed] {
+            direction.solver = None;
+            direction.updates = direction.updates.saturating_add(1);
+            if let Some(map) = &mut direction.map {
+                let change = circuit.g_siemens().iter().zip(old.g_siemens()).zip(&map.share);
+                for (s, ((new, old), share)) in map.siemens.iter_mut().zip(change) {
+                    *s += share * (new - old);
+                }
+            }
+        }
+        self.circuit = circuit;
+        Ok(())
+    }
+
+    /// Reads one or many vectors: volts of the driven lines in, amperes of the sensed lines out, vector after vector.
+    ///
+    /// # Errors
+    /// As [`Solver::solve`]; at [`Fidelity::Ideal`] none but a wrong length.
+    pub fn read(&mut self, read: Read, volts: &[f64]) -> Result<Vec<f64>, SolveError> {
+        let (inputs, outputs) = (self.circuit.inputs(read), self.circuit.outputs(read));
+        if volts.is_empty() || !volts.len().is_multiple_of(inputs) {
+            return Err(SolveError::WrongLength { inputs, found: volts.len() });
+        }
+        let direction = match read {
+            Read::Forward => &mut self.forward,
+            Read::Transposed => &mut self.transposed,
+        };
+        let map = match self.fidelity {
+            Fidelity::Exact => {
+                let solver = direction.solver.get_or_insert_with(|| Solver::new(&self.circuit, read));
+                return Ok(solver.solve(volts, &self.settings)?.output_amperes);
+            }
+            Fidelity::Ideal => self.circuit.g_siemens(),
+            Fidelity::Effective { refresh } => {
+                let map = match direction.map.take() {
+                    Some(map) if direction.updates < refresh => map,
+                    old => {
+                        let siemens = effective_map(&self.circuit, read, &self.settings)?;
+                        if let Some(old) = old {
+                            let error = distance(&old.siemens, &siemens);
+                            self.staleness.refreshes += 1;
+                            self.staleness.last = error;
+                            self.staleness.worst = self.staleness.worst.max(error);
+                        }
+                        let cells = siemens.iter().zip(self.circuit.g_siemens());
+                        let share =
+                            cells.map(|(s, g)| if *g > 0.0 { (s / g).min(1.0) } else { 1.0 }).collect();
+                        direction.updates = 0;
+                        EffectiveMap { siemens, share }
+                    }
+                };
+                &direction.map.insert(map).siemens
+            }
+        };
+        let mut amperes = vec![0.0; volts.len() / inputs * outputs];
+        for (volts, amperes) in volts.chunks_exact(inputs).zip(amperes.chunks_exact_mut(outputs)) {
+            product(map, self.circuit.cols(), read, volts, amperes);
+        }
+        Ok(amperes)
+    }
+}
+
+/// The linear map of a wired array: amperes at the sensed line for 1 V at the driven one, for every pair of row and
+/// column, in the order of the circuit's cells.
+///
+/// By reciprocity it may be measured from either side; it takes one solve for every line of the shorter one.
+///
+/// # Errors
+/// No convergence.
+pub fn effective_map(circuit: &Circuit, read: Read, settings: &Settings) -> Result<Vec<f64>, SolveError> {
+    let adjoint = circuit.outputs(read) < circuit.inputs(read);
+    let mut solver = if adjoint { Solver::adjoint(circuit, read) } else { Solver::new(circuit, read) };
+    let (inputs, outputs) = (solver.inputs(), solver.outputs());
+    let mut units = vec![0.0; inputs * inputs];
+    for line in 0..inputs {
+        units[line * inputs + line] = 1.0;
+    }
+    let map = solver.solve(&units, settings)?.output_amperes;
+    // `map` is driven by sensed lines; the circuit's cells are rows by columns.
+    let driven_are_rows = (read == Read::Forward) != adjoint;
+    if driven_are_rows {
+        return Ok(map);
+    }
+    let mut turned = vec![0.0; map.len()];
+    for (driven, line) in map.chunks_exact(outputs).enumerate() {
+        for (sensed, &s) in line.iter().enumerate() {
+            turned[sensed * inputs + driven] = s;
+        }
+    }
+    Ok(turned)
+}
+
+fn distance(old: &[f64], new: &[f64]) -> f64 {
+    let change: f64 = old.iter().zip(new).map(|(a, b)| (a - b) * (a - b)).sum();
+    let whole: f64 = new.iter().map(|b| b * b).sum();
+    if change == 0.0 { 0.0 } else { (change / whole).sqrt() }
+}
+
+/// Currents through `map` as if through perfect wires.
+pub(crate) fn product(map: &[f64], cols: usize, read: Read, volts: &[f64], amperes: &mut [f64]) {
+    let rows = map.chunks_exact(cols);
+    match read {
+        Read::Forward => {
+            amperes.fill(0.0);
+            for (row, &v) in rows.zip(volts) {
+                for (i, &g) in amperes.iter_mut().zip(row) {
+                    *i += g * v;
+                }
+            }
+        }
+        Read::Transposed => {
+            for (row, i) in rows.zip(amperes) {
+                *i = row.iter().zip(volts).map(|(&g, &v)| g * v).sum();
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Crossbar arrays as the circuits they are: cells behind resistive wires, converters, comparators and tiles.
+//!
+//! The principal type is the [`Solver`]: a [`Circuit`] made ready to be solved exactly, for many vectors of voltages,
+//! forward (word lines driven) or transposed (bit lines driven).
+//!
+//! ```
+//! use bitpulse_core::units::Ohms;
+//! use bitpulse_crossbar::{Circuit, Read, Settings, Solver, Wires};
+//!
+//! // Two word lines, one bit line, 10 kohm cells, 5 ohm in every wire segment.
+//! let circuit = Circuit::new(2, 1, vec![1e-4, 1e-4], Wires::uniform(Ohms(5.0)))?;
+//! let solution = Solver::new(&circuit, Read::Forward).solve(&[0.2, 0.2], &Settings::default())?;
+//! // Without wires it would be 40 uA.
+//! let [amperes] = solution.output_amperes[..] else { unreachable!("one bit line") };
+//! assert!(amperes > 39.9e-6 && amperes < 40e-6);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Not here: how a conductance came to be (that is the device's affair), weights, learning, joules, files.
+//! Linear circuits in a steady state only: no capacitance, no inductance, no half-selected cells while writing.
+
+#![allow(
+    clippy::inline_always,
+    reason = "a kernel must become part of the function compiled for wide vectors"
+)]
+
+mod case;
+mod chebyshev;
+mod circuit;
+mod fidelity;
+mod gradient;
+mod lines;
+mod netlist;
+mod nodes;
+mod nonlinear;
+pub mod periphery;
+mod solve;
+mod tiling;
+
+pub use case::{Case, CaseError, Cells, Expected};
+pub use circuit::{BitEnds, Circuit, CircuitError, CircuitProblem, MAX_CELLS, Read, Wires, WordEnds};
+pub use fidelity::{Array, ArrayError, Fidelity, Staleness, effective_map};
+pub use netlist::netlist;
+pub use nodes::Nodes;
+pub use nonlinear::{CurrentLaw, Law, LawError, solve_nonlinear};
+pub use solve::{Settings, Solution, SolveError, Solver};
+pub use tiling::{PartialSums, Tile, Tiling, TilingError, TilingSpec};

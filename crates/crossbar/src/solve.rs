@@ -1,0 +1,261 @@
+use thiserror::Error;
+
+use crate::circuit::{Circuit, Read};
+use crate::lines::Network;
+use crate::nodes::Nodes;
+use crate::{chebyshev, gradient};
+
+/// When a solve is done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// The residual to reach: the 2-norm of the currents left over at the nodes of the sensed lines by Kirchhoff's
+    /// law, against the 2-norm of the cell currents that would flow with all sensed lines at 0 V. Driven lines are
+    /// solved exactly.
+    pub tolerance: f64,
+    /// Iterations after which a solve is given up; an iteration solves every line once.
+    pub max_iterations: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { tolerance: 1e-12, max_iterations: 5000 }
+    }
+}
+
+/// Why there is no solution.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum SolveError {
+    /// The voltages are not whole vectors of one voltage for every driven line.
+    #[error("{found} voltages are not vectors of {inputs}, one for every driven line")]
+    WrongLength {
+        /// Driven lines.
+        inputs: usize,
+        /// Voltages given.
+        found: usize,
+    },
+    /// A voltage is infinite or not a number.
+    #[error("voltage of line {line} in vector {vector} is {found} V; it must be finite")]
+    Voltage {
+        /// Which vector.
+        vector: usize,
+        /// Which driven line.
+        line: usize,
+        /// What was given.
+        found: f64,
+    },
+    /// The residual did not come down to the tolerance.
+    #[error(
+        "no solution: residual {residual:.2e} after {iterations} iterations, {tolerance:.1e} was asked for"
+    )]
+    NotConverged {
+        /// Residual reached.
+        residual: f64,
+        /// Iterations made.
+        iterations: usize,
+        /// Residual asked for.
+        tolerance: f64,
+    },
+}
+
+/// The currents that a solve returns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Solution {
+    /// Current out of every sensed line in amperes, vector after vector; both ends together where both are sensed.
+    pub output_amperes: Vec<f64>,
+    /// Largest residual of any vector, as [`Settings::tolerance`] defines it.
+    pub residual: f64,
+    /// Most iterations of any vector.
+    pub iterations: usize,
+}
+
+/// A circuit made ready for many solves: its lines are factored once, its buffers kept.
+#[derive(Clone, Debug)]
+pub struct Solver {
+    network: Network,
+    plan: Option<chebyshev::Plan>,
+    one: gradient::Work,
+    many: chebyshev::Work,
+}
+
+impl Solver {
+    /// Factors the lines of `circuit` for `read`.
+    pub fn new(circuit: &Circuit, read: Read) -> Self {
+        Self::of(Network::new(circuit, read, false))
+    }
+
+    /// Factors the lines for the adjoint of the opposite read: the outputs are driven and the inputs sensed, with
+    /// drivers and sense amplifiers where they are.
+    pub(crate) fn adjoint(circuit: &Circuit, read: Read) -> Self {
+        let opposite = match read {
+            Read::Forward => Read::Transposed,
+            Read::Transposed => Read::Forward,
+        };
+        Self::of(Network::new(circuit, opposite, true))
+    }
+
+    fn of(network: Network) -> Self {
+        Self { network, plan: None, one: gradient::Work::default(), many: chebyshev::Work::default() }
+    }
+
+    /// How many lines are driven.
+    pub fn inputs(&self) -> usize {
+        self.network.rows
+    }
+
+    /// How many lines are sensed.
+    pub fn outputs(&self) -> usize {
+        self.network.cols
+    }
+
+    /// Output currents for one or many vectors: one voltage for every driven line, vector after vector.
+    ///
+    /// # Errors
+    /// Voltages that are not whole vectors, or not finite; no convergence.
+    pub fn solve(&mut self, volts: &[f64], settings: &Settings) -> Result<Solution, SolveError> {
+        self.check(volts)?;
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        let vectors = volts.len() / inputs;
+        let mut solution =
+            Solution { output_amperes: vec![0.0; vectors * outputs], residual: 0.0, iterations: 0 };
+        // Fewer vectors than lanes do not repay the bound of the spectrum.
+        let together = if vectors < chebyshev::LANES { 1 } else { chebyshev::LANES };
+        let blocks = volts.chunks(together * inputs);
+        for (volts, amperes) in blocks.zip(solution.output_amperes.chunks_mut(together * outputs)) {
+            let many = if together > 1 { self.solve_many(volts, settings, amperes) } else { None };
+            let (residual, iterations) = match many {
+                Some(report) => report,
+                None => self.solve_each(volts, settings, amperes)?,
+            };
+            solution.residual = solution.residual.max(residual);
+            solution.iterations = solution.iterations.max(iterations);
+        }
+        Ok(solution)
+    }
+
+    /// Every voltage and current for one vector.
+    ///
+    /// `start` is where to begin: the solution of a similar problem on the same array, whose
+    /// [`Nodes::sensed_volts`] come close.
+    ///
+    /// # Errors
+    /// As [`Solver::solve`], for more than one vector too.
+    ///
+    /// # Panics
+    /// If `start` belongs to an array of another size.
+    pub fn solve_nodes(
+        &mut self,
+        volts: &[f64],
+        start: Option<&Nodes>,
+        settings: &Settings,
+    ) -> Result<Nodes, SolveError> {
+        self.check(volts)?;
+        if volts.len() != self.inputs() {
+            return Err(SolveError::WrongLength { inputs: self.inputs(), found: volts.len() });
+        }
+        self.solve_injected(volts, None, start, settings)
+    }
+
+    /// [`Solver::solve_nodes`] with `injected` amperes, in the order of the circuit, flowing through every cell from
+    /// its driven to its sensed line besides those through its conductance.
+    pub(crate) fn solve_injected(
+        &mut self,
+        volts: &[f64],
+        injected: Option<&[f64]>,
+        start: Option<&Nodes>,
+        settings: &Settings,
+    ) -> Result<Nodes, SolveError> {
+        let network = &self.network;
+        self.one.resize(network);
+        set_sources(network, volts, &mut self.one);
+        if let Some(start) = start {
+            network.place(start.sensed_volts(), &mut self.one.x);
+        }
+        let injected = injected.map(|c| {
+            let mut placed = vec![0.0; c.len()];
+            network.place(c, &mut placed);
+            placed
+        });
+        let report = gradient::solve(network, injected.as_deref(), start.is_some(), settings, &mut self.one)?;
+        Ok(Nodes::new(network, &self.one, injected.as_deref(), report))
+    }
+
+    /// Takes other conductances for the same wires, in siemens row by row of the circuit.
+    pub(crate) fn refactor(&mut self, g_siemens: &[f64]) {
+        self.network.refactor(g_siemens);
+        self.plan = None;
+    }
+
+    fn check(&self, volts: &[f64]) -> Result<(), SolveError> {
+        let inputs = self.inputs();
+        if volts.is_empty() || !volts.len().is_multiple_of(inputs) {
+            return Err(SolveError::WrongLength { inputs, found: volts.len() });
+        }
+        match volts.iter().position(|v| !v.is_finite()) {
+            Some(at) => Err(SolveError::Voltage { vector: at / inputs, line: at % inputs, found: volts[at] }),
+            None => Ok(()),
+        }
+    }
+
+    fn solve_many(
+        &mut self,
+        volts: &[f64],
+        settings: &Settings,
+        amperes: &mut [f64],
+    ) -> Option<(f64, usize)> {
+        let Self { network, plan, many: work, .. } = self;
+        let plan = plan.get_or_insert_with(|| chebyshev::Plan::new(network));
+        if !plan.applies(network, settings.tolerance) {
+            return None;
+        }
+        work.resize(network);
+        work.sources.fill([0.0; chebyshev::LANES]);
+        for (lane, vector) in volts.chunks_exact(network.rows).enumerate() {
+            for (line, &v) in vector.iter().enumerate() {
+                work.sources[network.driven_line(line)][lane] = v;
+            }
+        }
+        let report = plan.solve(network, settings.tolerance, work)?;
+        for (lane, vector) in amperes.chunks_exact_mut(network.cols).enumerate() {
+            for (line, i) in vector.iter_mut().enumerate() {
+                *i = work.outputs[network.sensed_line(line)][lane];
+            }
+        }
+        Some(report)
+    }
+
+    fn solve_each(
+        &mut self,
+        volts: &[f64],
+        settings: &Settings,
+        amperes: &mut [f64],
+    ) -> Result<(f64, usize), SolveError> {
+        let Self { network, one: work, .. } = self;
+        work.resize(network);
+        let (mut residual, mut iterations) = (0.0_f64, 0);
+        let mut sums = vec![0.0; network.cols];
+        let vectors = volts.chunks_exact(network.rows);
+        for (volts, amperes) in vectors.zip(amperes.chunks_exact_mut(network.cols)) {
+            set_sources(network, volts, work);
+            let report = gradient::solve(network, None, false, settings, work)?;
+            residual = residual.max(report.0);
+            iterations = iterations.max(report.1);
+            sums.fill(0.0);
+            let rows = network.g.chunks_exact(network.cols).zip(work.w.chunks_exact(network.cols));
+            for ((g, w), x) in rows.zip(work.x.chunks_exact(network.cols)) {
+                for (((sum, g), w), x) in sums.iter_mut().zip(g).zip(w).zip(x) {
+                    *sum += g * (w - x);
+                }
+            }
+            for (line, i) in amperes.iter_mut().enumerate() {
+                *i = sums[network.sensed_line(line)];
+            }
+        }
+        Ok((residual, iterations))
+    }
+}
+
+fn set_sources(network: &Network, volts: &[f64], work: &mut gradient::Work) {
+    for (line, &v) in volts.iter().enumerate() {
+        work.sources[network.driven_line(line)] = v;
+    }
+}

@@ -1,0 +1,77 @@
+//! What is refused, and what is said.
+#![allow(missing_docs)]
+
+use bitpulse_core::units::{Ohms, Siemens};
+use bitpulse_crossbar::{Case, Circuit, CircuitProblem, Read, Settings, SolveError, Solver, Wires};
+
+fn case(resistances: &str, volts: &str, word: &str) -> String {
+    format!(
+        r#"{{"resistances": {resistances}, "applied_voltages": {volts}, "r_i_word_line": {word}, "r_i_bit_line": 1}}"#
+    )
+}
+
+#[test]
+fn a_bad_case_names_the_place() {
+    let whole = case("[[1e4, \"inf\"], [2e4, 1e3]]", "[[0.1], [0.2]]", "1");
+    assert!(Case::from_json(&whole).is_ok());
+    for (text, expected) in [
+        (case("[[1e4], [-5]]", "[[0.1], [0.2]]", "1"), "`resistances[1][0]` is -5 ohm"),
+        (case("[[1e4], [0]]", "[[0.1], [0.2]]", "0"), "`resistances[1][0]` is 0 ohm, a short"),
+        (case("[[1e4], [1, 2]]", "[[0.1], [0.2]]", "1"), "`resistances[1]` has 2 values"),
+        (case("[[1e4], [NaN]]", "[[0.1], [0.2]]", "1"), "at `resistances[1]"),
+        (case("[[1e4], [\"open\"]]", "[[0.1], [0.2]]", "1"), "at `resistances[1][0]`"),
+        (case("[[1e4], [1e3]]", "[[0.1]]", "1"), "`applied_voltages` has 1 lines, the array 2"),
+        (case("[[1e4], [1e3]]", "[[0.1], [0.2, 0.3]]", "1"), "`applied_voltages[1]` has 2 values"),
+        (case("[[1e4], [1e3]]", "[[], []]", "1"), "no vector"),
+        (case("[[1e4]]", "[[0.1]]", "-1"), "word-line segment resistance is -1 ohm"),
+        (case("[[1e4]]", "[[0.1]]", "\"inf\""), "at `r_i_word_line`"),
+        (case("[]", "[]", "1"), "no vector"),
+        (whole[..40].to_owned(), "EOF"),
+        (whole.replace("r_i_bit_line", "r_bit"), "unknown field `r_bit`"),
+        (String::new(), "EOF"),
+        (format!("{whole} x"), "end of the file"),
+    ] {
+        let message = Case::from_json(&text).unwrap_err().to_string();
+        assert!(message.contains(expected), "{text}\n{message}\nwithout {expected}");
+    }
+}
+
+#[test]
+fn a_bad_circuit_lists_every_problem() {
+    let wires = Wires { driver: Ohms(f64::NAN), sense: Ohms(f64::INFINITY), ..Wires::uniform(Ohms(1.0)) };
+    let error = Circuit::new(1, 3, vec![-1e-6, 1.0, f64::INFINITY], wires).unwrap_err();
+    let problem = |col, g| CircuitProblem::Conductance { row: 0, col, found: Siemens(g) };
+    assert_eq!(error.0.len(), 4, "{error}");
+    assert_eq!(error.0[..2], [problem(0, -1e-6), problem(2, f64::INFINITY)]);
+    let message = |rows, cols| Circuit::new(rows, cols, vec![], Wires::default()).unwrap_err().to_string();
+    assert!(message(0, 4).contains("at least one row"));
+    assert!(message(2, 4).contains("need 8 conductances, got 0"));
+    assert!(message(100_000, 100_000).contains("tiles"));
+    assert!(message(usize::MAX, 2).contains("tiles"));
+}
+
+#[test]
+fn bad_voltages_and_an_unreachable_residual_are_errors() {
+    let circuit = Circuit::new(2, 2, vec![1e-3; 4], Wires::uniform(Ohms(100.0))).unwrap();
+    let mut solver = Solver::new(&circuit, Read::Forward);
+    let settings = Settings::default();
+    for volts in [&[][..], &[0.1], &[0.1; 3]] {
+        assert!(matches!(solver.solve(volts, &settings), Err(SolveError::WrongLength { inputs: 2, .. })));
+    }
+    let error = solver.solve(&[0.1, 0.2, 0.3, f64::NAN], &settings).unwrap_err();
+    assert!(matches!(error, SolveError::Voltage { vector: 1, line: 1, .. }), "{error}");
+    let impossible = Settings { tolerance: 0.0, max_iterations: 50 };
+    match solver.solve(&[0.1, 0.2], &impossible) {
+        Ok(solution) => assert_eq!(solution.residual, 0.0),
+        Err(error) => assert!(matches!(error, SolveError::NotConverged { .. }), "{error}"),
+    }
+    let hasty = Settings { tolerance: 1e-14, max_iterations: 1 };
+    assert!(matches!(solver.solve(&[0.1, 0.2], &hasty), Err(SolveError::NotConverged { iterations: 1, .. })));
+}
+
+#[test]
+fn nothing_driven_and_nothing_connected_is_zero() {
+    let circuit = Circuit::new(3, 2, vec![0.0; 6], Wires::uniform(Ohms(1.0))).unwrap();
+    let solution = Solver::new(&circuit, Read::Forward).solve(&[0.2; 3], &Settings::default()).unwrap();
+    assert_eq!((solution.output_amperes, solution.residual), (vec![0.0; 2], 0.0));
+}
