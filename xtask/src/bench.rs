@@ -1,9 +1,12 @@
 use std::time::Instant;
 
 use bitpulse_core::SeedPath;
+use bitpulse_core::units::Ohms;
+use bitpulse_crossbar::{Circuit, Read, Settings, Solver, Wires};
 use bitpulse_learn::{Activation, Decay, Examples, Network, Rule, Schedule};
 use clap::{Args, ValueEnum};
 use nalgebra::DMatrix;
+use rand::RngExt;
 use rand::seq::SliceRandom;
 use serde_json::json;
 
@@ -29,6 +32,8 @@ enum Group {
     All,
     /// Training throughput, MNIST, one core
     Train,
+    /// Exact solution of square arrays: 1 ohm wires, 1-100 uS cells, residual 1e-10, one core
+    Circuit,
 }
 
 /// One figure and its share of what this machine could do at most.
@@ -47,11 +52,15 @@ const WARM_UP: usize = 60_000;
 
 impl Bench {
     pub fn run(self) -> Outcome {
-        let run = spec::default_run();
-        let prepared = data::prepare(&self.source, std::slice::from_ref(&run))?;
-        let figures = match self.group {
-            Group::All | Group::Train => train(&prepared[&run.split].train),
-        };
+        let mut figures = Vec::new();
+        if self.group != Group::Circuit {
+            let run = spec::default_run();
+            let prepared = data::prepare(&self.source, std::slice::from_ref(&run))?;
+            figures.extend(train(&prepared[&run.split].train));
+        }
+        if self.group != Group::Train {
+            figures.extend(circuit()?);
+        }
         if self.json {
             let figures: Vec<_> = figures
                 .iter()
@@ -61,7 +70,7 @@ impl Bench {
         } else {
             for f in figures {
                 println!(
-                    "{:44} {:>12.0} {}  ({:.0} % of the roofline)",
+                    "{:44} {:>12.4} {}  ({:.0} % of the roofline)",
                     f.name,
                     f.value,
                     f.unit,
@@ -77,7 +86,7 @@ fn train(examples: &Examples) -> Vec<Figure> {
     let bs = Rule::binary_stochastic();
     let hp = Rule { activation: Activation::Relu, ..Rule::high_precision() };
     let steps = |output, hidden| Schedule { output, hidden, decay: Decay::Constant, floor: 1.0 };
-    let bytes_per_second = stream_roof();
+    let bytes_per_second = stream_roof(784 * 256);
     let flops = product_roof();
     let online = |rule: &Rule, schedule: Schedule| {
         let (rate, bytes, _) = throughput(rule, schedule, examples, 1);
@@ -99,6 +108,35 @@ fn train(examples: &Examples) -> Vec<Figure> {
         roofline_share,
     })
     .collect()
+}
+
+/// Seconds to solve arrays of several sizes for one vector, from conductances to output currents. The roofline is
+/// reading every conductance twice an iteration, once for the word lines and once for the bit lines.
+fn circuit() -> anyhow::Result<Vec<Figure>> {
+    let settings = Settings { tolerance: 1e-10, ..Settings::default() };
+    [(128, 31), (512, 7), (1024, 3)]
+        .into_iter()
+        .map(|(side, repeats)| {
+            let mut rng = SeedPath::root(1).child("circuit").index(side as u64).rng();
+            let cells = (0..side * side).map(|_| rng.random_range(1e-6..1e-4)).collect();
+            let circuit = Circuit::new(side, side, cells, Wires::uniform(Ohms(1.0)))?;
+            let volts: Vec<f64> = (0..side).map(|_| rng.random_range(0.0..0.2)).collect();
+            let mut seconds = Vec::new();
+            let mut iterations = 0;
+            for _ in 0..repeats {
+                let start = Instant::now();
+                let solution = Solver::new(&circuit, Read::Forward).solve(&volts, &settings)?;
+                seconds.push(start.elapsed().as_secs_f64());
+                iterations = solution.iterations;
+            }
+            seconds.sort_by(f64::total_cmp);
+            let value = seconds[seconds.len() / 2];
+            let bytes = (2 * iterations * side * side * size_of::<f64>()) as f64;
+            let roof = stream_roof(side * side * size_of::<f64>() / size_of::<f32>());
+            let name = format!("circuit/{side}");
+            Ok(Figure { name, value, unit: "s", roofline_share: bytes / value / roof })
+        })
+        .collect()
 }
 
 /// Samples a second (median of blocks), and per sample the bytes of weights that must move and the floating-point
@@ -138,9 +176,9 @@ fn throughput(rule: &Rule, schedule: Schedule, examples: &Examples, batch: usize
     (BLOCK as f64 / seconds[seconds.len() / 2], bytes, flops)
 }
 
-/// Bytes a second that one core reads from an array as large as the first layer's weights.
-fn stream_roof() -> f64 {
-    let values = vec![1.0_f32; 784 * 256];
+/// Bytes a second that one core reads from an array of `length` floats, from whichever cache holds it.
+fn stream_roof(length: usize) -> f64 {
+    let values = vec![1.0_f32; length];
     best_rate(|| {
         let mut sums = [0.0_f32; 64];
         for chunk in values.as_chunks::<64>().0 {

@@ -5,6 +5,7 @@
 
 mod bench;
 mod ci;
+mod circuit;
 mod data;
 mod failure;
 mod record;
@@ -46,6 +47,8 @@ enum Verb {
     Settings(settings::Settings),
     /// Look after the data sets
     Data(data::Data),
+    /// Solve crossbar circuits from case files, write them as netlists, draw their losses
+    Circuit(circuit::Circuit),
     /// Measure how fast things are
     Bench(bench::Bench),
     /// Check what compilers do not: arrows between crates, paths in documents, licences, spelling
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Verb::Data(verb) => verb.run(),
+        Verb::Circuit(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),
         Verb::Tidy(_) => tidy::Tidy::run(),
         Verb::Ci(_) => ci::Ci::run(),

@@ -1,0 +1,175 @@
+//! `cargo xtask circuit`: crossbar circuits from case files.
+
+mod map;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use bitpulse_crossbar::{Case, Nodes, Settings, Solution, SolveError, Solver, netlist};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value as Json, json};
+
+use crate::failure::{Failure, Outcome};
+use crate::workspace;
+
+/// `cargo xtask circuit`
+#[derive(Args)]
+pub struct Circuit {
+    #[command(subcommand)]
+    verb: CircuitVerb,
+}
+
+#[derive(Subcommand)]
+enum CircuitVerb {
+    /// Solve a case for its output currents
+    Solve {
+        /// Case file, JSON
+        case: PathBuf,
+        /// Print every node voltage and branch current too
+        #[arg(long)]
+        all: bool,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a case as a netlist for ngspice
+    Netlist {
+        /// Case file, JSON
+        case: PathBuf,
+        /// Which vector of voltages, from 0
+        #[arg(long, default_value_t = 0)]
+        example: usize,
+        /// Where it goes [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Draw the voltage across every cell and what the wires take of it, as SVG
+    Map {
+        /// Case file, JSON
+        case: PathBuf,
+        /// Which vector of voltages, from 0
+        #[arg(long, default_value_t = 0)]
+        example: usize,
+        /// Where it goes [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+impl Circuit {
+    pub fn run(self) -> Outcome {
+        match self.verb {
+            CircuitVerb::Solve { case, all, json } => solve(&read(&case)?, all, json),
+            CircuitVerb::Netlist { case, example, out } => {
+                let case = read(&case)?;
+                let volts = vector(&case, example)?;
+                deliver(&netlist(&case.circuit, case.read, volts), out.as_deref())
+            }
+            CircuitVerb::Map { case, example, out } => {
+                let case = read(&case)?;
+                let volts = vector(&case, example)?;
+                let nodes = Solver::new(&case.circuit, case.read)
+                    .solve_nodes(volts, None, &Settings::default())
+                    .map_err(failure)?;
+                let title = case.name.as_deref().unwrap_or("crossbar");
+                deliver(&map::draw(title, &case.circuit, &nodes, volts)?, out.as_deref())
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Outcome<Case> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}", path.display()))
+        .map_err(Failure::input)?;
+    // The error's text holds that of its cause already.
+    Case::from_json(&text).map_err(|error| Failure::input(anyhow::anyhow!("{}: {error}", path.display())))
+}
+
+/// Voltages that are not solvable are the caller's; a circuit that does not converge is a failure of the run.
+fn failure(error: SolveError) -> Failure {
+    match error {
+        SolveError::NotConverged { .. } => Failure::Run(error.into()),
+        _ => Failure::input(error),
+    }
+}
+
+/// The voltages of one vector of the case.
+fn vector(case: &Case, example: usize) -> Outcome<&[f64]> {
+    let inputs = case.circuit.inputs(case.read);
+    let vectors = case.volts.len() / inputs;
+    case.volts.chunks_exact(inputs).nth(example).ok_or_else(|| {
+        Failure::input(anyhow::anyhow!(
+            "--example {example}: the case has {vectors} vectors, numbered from 0"
+        ))
+    })
+}
+
+fn deliver(text: &str, out: Option<&Path>) -> Outcome {
+    match out {
+        Some(path) => {
+            workspace::write_atomically(path, text.as_bytes())?;
+            eprintln!("wrote {}", path.display());
+        }
+        None => print!("{text}"),
+    }
+    Ok(())
+}
+
+fn solve(case: &Case, all: bool, as_json: bool) -> Outcome {
+    let settings = Settings::default();
+    let start = Instant::now();
+    let mut solver = Solver::new(&case.circuit, case.read);
+    let solution = solver.solve(&case.volts, &settings).map_err(failure)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let mut document = summary(&solution, solver.outputs(), seconds);
+    if all {
+        let nodes: Result<Vec<Nodes>, SolveError> = case
+            .volts
+            .chunks_exact(solver.inputs())
+            .map(|volts| solver.solve_nodes(volts, None, &settings))
+            .collect();
+        document.extend(branches(&nodes.map_err(failure)?));
+    }
+    if as_json {
+        println!("{}", serde_json::to_string(&document)?);
+        return Ok(());
+    }
+    for (example, currents) in solution.output_amperes.chunks_exact(solver.outputs()).enumerate() {
+        let listed: Vec<String> = currents.iter().map(|current| format!("{current:.9e}")).collect();
+        println!("output currents of vector {example}, A: {}", listed.join(" "));
+    }
+    for (name, values) in document.iter().filter(|(_, values)| all && values.is_array()).skip(1) {
+        println!("{name} [row][column][vector]: {values}");
+    }
+    println!("residual {:.2e}, {} iterations, {seconds:.6} s", solution.residual, solution.iterations);
+    Ok(())
+}
+
+fn summary(solution: &Solution, outputs: usize, seconds: f64) -> Map<String, Json> {
+    let currents: Vec<&[f64]> = solution.output_amperes.chunks_exact(outputs).collect();
+    let mut document = Map::new();
+    document.insert("output_currents".into(), json!(currents));
+    document.insert("residual".into(), json!(solution.residual));
+    document.insert("iterations".into(), json!(solution.iterations));
+    document.insert("seconds".into(), json!(seconds));
+    document
+}
+
+/// Node voltages in volt and branch currents in ampere as `[row][column][vector]`, with badcrossbar's names and places:
+/// the current of the segment left of a node on word lines and below it on bit lines.
+fn branches(nodes: &[Nodes]) -> Map<String, Json> {
+    let (rows, cols) = (nodes[0].rows(), nodes[0].cols());
+    let table = |at: &dyn Fn(&Nodes, usize, usize) -> f64| -> Json {
+        let cells = |i, j| nodes.iter().map(|nodes| at(nodes, i, j)).collect::<Vec<f64>>();
+        json!((0..rows).map(|i| (0..cols).map(|j| cells(i, j)).collect::<Vec<_>>()).collect::<Vec<_>>())
+    };
+    let mut document = Map::new();
+    document.insert("word_line_node_voltages".into(), table(&|n, i, j| n.word_volts[i * cols + j]));
+    document.insert("bit_line_node_voltages".into(), table(&|n, i, j| n.bit_volts[i * cols + j]));
+    document.insert("device_currents".into(), table(&|n, i, j| n.cell_amperes[i * cols + j]));
+    document.insert("word_line_currents".into(), table(&|n, i, j| n.word_amperes[i * (cols + 1) + j]));
+    document.insert("bit_line_currents".into(), table(&|n, i, j| n.bit_amperes[(i + 1) * cols + j]));
+    document
+}
