@@ -1,5 +1,5 @@
 //! What is refused, and what is said.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test says what it does in its name and may panic")]
 
 use bitpulse_core::units::{Ohms, Siemens};
 use bitpulse_crossbar::{Case, Circuit, CircuitProblem, Read, Settings, SolveError, Solver, Wires};

@@ -1,5 +1,5 @@
-//! Circuits solved by badcrossbar 1.1.0 (scipy's SuperLU), held in `tests/cases`.
-#![allow(missing_docs)]
+//! Circuits solved by badcrossbar 1.1.0 (scipy's `SuperLU`), held in `tests/cases`.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test says what it does in its name and may panic")]
 
 use std::fs;
 
@@ -42,7 +42,8 @@ fn badcrossbar_agrees() {
             }
             let at = |values: &[f64], i: usize, j: usize| values[i * cols + j];
             let e = &case.expected;
-            let checks: [(&str, &Option<Cells>, &dyn Fn(usize, usize) -> f64); 5] = [
+            type Check<'a> = (&'a str, &'a Option<Cells>, &'a dyn Fn(usize, usize) -> f64);
+            let checks: [Check<'_>; 5] = [
                 ("word volts", &e.word_line_node_voltages, &|i, j| at(&nodes.word_volts, i, j)),
                 ("bit volts", &e.bit_line_node_voltages, &|i, j| at(&nodes.bit_volts, i, j)),
                 ("cells", &e.device_currents, &|i, j| at(&nodes.cell_amperes, i, j)),

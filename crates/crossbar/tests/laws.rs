@@ -1,5 +1,6 @@
 //! Laws that every circuit obeys, on random arrays with every kind of wire and connection.
-#![allow(missing_docs)]
+#![allow(clippy::needless_range_loop, reason = "nodes are named by row and column")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test says what it does in its name and may panic")]
 
 use bitpulse_core::units::Ohms;
 use bitpulse_crossbar::{

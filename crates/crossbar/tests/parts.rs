@@ -1,5 +1,5 @@
 //! Fidelity ladder, periphery and tiles.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test says what it does in its name and may panic")]
 
 use bitpulse_core::units::{Amperes, Ohms, Volts};
 use bitpulse_core::{PassActivity, SeedPath, Shape};

@@ -1,5 +1,5 @@
 //! The same circuits in ngspice, where it is installed.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test says what it does in its name and may panic")]
 
 use std::process::Command;
 use std::{env, fs};
