@@ -17,6 +17,9 @@ fn worst(expected: &Cells, vector: usize, ours: impl Fn(usize, usize) -> f64) ->
     difference / largest
 }
 
+/// What a case may hold, and ours at a row and column.
+type Check<'a> = (&'a str, &'a Option<Cells>, &'a dyn Fn(usize, usize) -> f64);
+
 #[test]
 fn badcrossbar_agrees() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");
@@ -42,7 +45,6 @@ fn badcrossbar_agrees() {
             }
             let at = |values: &[f64], i: usize, j: usize| values[i * cols + j];
             let e = &case.expected;
-            type Check<'a> = (&'a str, &'a Option<Cells>, &'a dyn Fn(usize, usize) -> f64);
             let checks: [Check<'_>; 5] = [
                 ("word volts", &e.word_line_node_voltages, &|i, j| at(&nodes.word_volts, i, j)),
                 ("bit volts", &e.bit_line_node_voltages, &|i, j| at(&nodes.bit_volts, i, j)),
