@@ -153,7 +153,7 @@ fn group<'a, K: PartialEq>(
 
 /// The ablation of a task whose runs cover at least half of the 16 combinations.
 ///
-/// Where several arms share a combination (HP sigmoid and HP ReLU are both all high-precision), the one whose settings
+/// Where several arms share a combination (as all rules with no binary signal do), the one whose settings
 /// agree most often with those of the mixed arms stands for it.
 pub(super) fn ablation<'a>(task: &'a Task<'a>) -> Option<Ablation<'a>> {
     let mixed: Vec<&Run> =

@@ -3,11 +3,15 @@
 //! Every figure is drawn in its light colours; the style sheet replaces each by its dark counterpart where the reader
 //! prefers dark ([`dark_colours`]), so that a figure copied out of the page stands on its own.
 
+// Rows and letters are counted in usize and placed in i32: there are never two thousand million of them.
+#![allow(clippy::cast_possible_wrap)]
+
 use std::fmt::Write as _;
 use std::ops::Range;
 
 use anyhow::Result;
 use maud::{Markup, PreEscaped, html};
+use plotters::coord::Shift;
 use plotters::coord::ranged1d::{NoDefaultFormatting, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -122,12 +126,10 @@ impl Axis {
     /// Whole numbers from the first to the last epoch.
     pub(super) fn epochs(last: u64) -> Self {
         let high = last.max(2) as f64;
-        let mut ticks = round_ticks(1.0, high, 6);
-        ticks.retain(|(tick, _)| tick.fract() == 0.0 && *tick > 1.0_f64.max(0.08 * high));
-        for (tick, label) in &mut ticks {
-            *label = format!("{tick:.0}");
-        }
-        ticks.insert(0, (1.0, "1".into()));
+        let mut ticks = round_ticks(1.0, high, 4);
+        ticks.retain(|(tick, _)| tick.fract() == 0.0 && *tick > (0.08 * high).max(1.0));
+        ticks.insert(0, (1.0, String::new()));
+        let ticks = ticks.into_iter().map(|(tick, _)| (tick, format!("{tick:.0}"))).collect();
         Self { low: 1.0, high, logarithmic: false, ticks }
     }
 
@@ -242,8 +244,8 @@ impl Panel {
     pub(super) fn draw(&self) -> Result<Markup> {
         let labels: Vec<Vec<String>> = self.series.iter().map(|series| wrap(&series.label, 15)).collect();
         let longest = labels.iter().flatten().map(|line| line.chars().count()).max().unwrap_or(0);
-        // Bold glyphs of the widest common sans serif are 8 units wide on average.
-        let margin = 24 + 8 * longest.clamp(2, 18) as i32;
+        // Bold letters of wide fonts, such as DejaVu Sans, take up to 8.5 pixels.
+        let margin = 22 + 17 * longest.clamp(2, 16) as i32 / 2;
         let mut drawn = String::new();
         let hover = {
             let root = SVGBackend::with_string(&mut drawn, size(PANEL_HEIGHT)).into_drawing_area();
@@ -253,7 +255,7 @@ impl Panel {
                 .margin_right(margin * UNIT)
                 .margin_bottom(4 * UNIT)
                 .x_label_area_size(36 * UNIT)
-                .y_label_area_size(42 * UNIT)
+                .y_label_area_size(46 * UNIT)
                 .build_cartesian_2d(self.x.clone(), self.y.clone())?;
             chart
                 .configure_mesh()
@@ -302,22 +304,7 @@ impl Panel {
                 ends.push(end.unwrap_or((WIDTH * UNIT, PANEL_HEIGHT * UNIT)));
             }
             let (across, down) = chart.plotting_area().get_pixel_range();
-            let heights: Vec<i32> = labels.iter().map(|lines| lines.len() as i32 * 14 * UNIT).collect();
-            let wanted: Vec<i32> = ends.iter().map(|end| end.1).collect();
-            let tops = spread_out(&wanted, &heights, 14 * UNIT..down.end);
-            for (((lines, top), end), Series { ink, .. }) in
-                labels.iter().zip(tops).zip(&ends).zip(&self.series)
-            {
-                let middle = top + lines.len() as i32 * 7 * UNIT;
-                let leader = vec![(end.0 + 6 * UNIT, end.1), (across.end + 14 * UNIT, middle)];
-                if (middle - end.1).abs() > 3 * UNIT || across.end - end.0 > 12 * UNIT {
-                    root.draw(&PathElement::new(leader, ink.colour().mix(0.6).stroke_width(UNIT as u32)))?;
-                }
-                for (i, line) in lines.iter().enumerate() {
-                    let at = (across.end / UNIT + 17, top / UNIT + 7 + 14 * i as i32);
-                    root.draw(&words(line, at, &label_style(*ink), HPos::Left))?;
-                }
-            }
+            self.label_ends(&root, &labels, &ends, across.end, down.end)?;
             let middle = i32::midpoint(across.start, across.end) / UNIT;
             root.draw(&words(&self.x_title, (middle, PANEL_HEIGHT - 9), &small(QUIET), HPos::Center))?;
             root.present()?;
@@ -330,50 +317,86 @@ impl Panel {
         let what = format!("{}: {}", self.title, self.y_title);
         Ok(finish(&drawn, size(PANEL_HEIGHT), &hover, &self.title, &what))
     }
+
+    /// Writes each line's label right of the plot, as near to the line's end as the other labels allow.
+    fn label_ends(
+        &self,
+        root: &DrawingArea<SVGBackend, Shift>,
+        labels: &[Vec<String>],
+        ends: &[(i32, i32)],
+        right: i32,
+        bottom: i32,
+    ) -> Result<()> {
+        const LINE: i32 = 14;
+        let heights: Vec<i32> = labels.iter().map(|lines| lines.len() as i32 * LINE * UNIT).collect();
+        let wanted: Vec<i32> = ends.iter().map(|end| end.1).collect();
+        let tops = spread_out(&wanted, &heights, LINE * UNIT..bottom);
+        for (n, Series { ink, .. }) in self.series.iter().enumerate() {
+            let (end, top, middle) = (ends[n], tops[n], tops[n] + heights[n] / 2);
+            if (middle - end.1).abs() > 3 * UNIT || right - end.0 > 12 * UNIT {
+                let leader = vec![(end.0 + 6 * UNIT, end.1), (right + 14 * UNIT, middle)];
+                root.draw(&PathElement::new(leader, ink.colour().mix(0.6).stroke_width(UNIT as u32)))?;
+            }
+            for (i, line) in labels[n].iter().enumerate() {
+                let at = (right / UNIT + 17, top / UNIT + LINE / 2 + LINE * i as i32);
+                root.draw(&words(line, at, &label_style(*ink), HPos::Left))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Forest {
     /// Draws the estimates.
     pub(super) fn draw(&self) -> Result<Markup> {
-        const ROW: i32 = 40;
+        const LINE: i32 = 15;
         const TOP: i32 = 4;
-        let bottom = TOP + ROW * self.rows.len() as i32;
+        // Label and figure share the first line: some 50 bold letters fit beside each other.
+        let labels: Vec<Vec<String>> = self
+            .rows
+            .iter()
+            .map(|row| wrap(&row.label, 50_usize.saturating_sub(row.figure.chars().count())))
+            .collect();
+        let head = LINE * labels.iter().map(Vec::len).max().unwrap_or(1) as i32;
+        let row_height = head + 33;
+        let bottom = TOP + row_height * self.rows.len() as i32;
         let height = bottom + 46;
-        let (left, right) = (8, WIDTH - 10);
-        let x = |value: f64| self.x.map(&value, (left * UNIT, right * UNIT));
+        let (left, right) = (8, WIDTH - 8);
+        let inset = 14;
+        let x = |value: f64| self.x.map(&value, ((left + inset) * UNIT, (right - inset) * UNIT));
         let mut drawn = String::new();
         {
             let root = SVGBackend::with_string(&mut drawn, size(height)).into_drawing_area();
-            let vertical = |at: i32, ink: Ink| {
-                PathElement::new(
-                    vec![(at, TOP * UNIT), (at, bottom * UNIT)],
-                    ink.colour().stroke_width(UNIT as u32),
-                )
-            };
             for (tick, label) in &self.x.ticks {
-                root.draw(&vertical(x(*tick), GRID))?;
                 root.draw(&words(label, (x(*tick) / UNIT, bottom + 12), &small(QUIET), HPos::Center))?;
-            }
-            if self.differences {
-                root.draw(&vertical(x(0.0), TEXT))?;
             }
             let base = vec![(left * UNIT, bottom * UNIT), (right * UNIT, bottom * UNIT)];
             root.draw(&PathElement::new(base, AXIS.colour().stroke_width(UNIT as u32)))?;
             root.draw(&words(&self.x_title, (WIDTH / 2, bottom + 33), &small(QUIET), HPos::Center))?;
             for (n, row) in self.rows.iter().enumerate() {
-                let top = TOP + ROW * n as i32;
-                let y = (top + 29) * UNIT;
+                let top = TOP + row_height * n as i32;
+                let y = (top + head + 13) * UNIT;
                 let ink = row.ink.unwrap_or(QUIET);
-                root.draw(&words(
-                    &row.label,
-                    (left, top + 12),
-                    &label_style(row.ink.unwrap_or(TEXT)),
-                    HPos::Left,
-                ))?;
+                // Short, so that no line strikes through a label.
+                let vertical = |value: f64, ink: Ink| {
+                    let line =
+                        vec![(x(value), (top + head + 5) * UNIT), (x(value), (top + row_height) * UNIT)];
+                    root.draw(&PathElement::new(line, ink.colour().stroke_width(UNIT as u32)))
+                };
+                for (tick, _) in &self.x.ticks {
+                    vertical(*tick, GRID)?;
+                }
+                if self.differences {
+                    vertical(0.0, TEXT)?;
+                }
+                for (i, line) in labels[n].iter().enumerate() {
+                    let at = (left, top + 12 + LINE * i as i32);
+                    root.draw(&words(line, at, &label_style(row.ink.unwrap_or(TEXT)), HPos::Left))?;
+                }
                 root.draw(&words(&row.figure, (right, top + 12), &small(TEXT), HPos::Right))?;
                 for value in &row.values {
-                    let dot = ink.colour().mix(0.4).stroke_width(UNIT as u32);
-                    root.draw(&Circle::new((x(*value), y), 3 * UNIT, dot))?;
+                    let dot = ink.colour().mix(0.8).stroke_width(UNIT as u32);
+                    root.draw(&Circle::new((x(*value), y + 11 * UNIT), 3 * UNIT, dot))?;
                 }
                 if row.estimate.half_width.is_some() {
                     let bar = vec![(x(row.estimate.low()), y), (x(row.estimate.high()), y)];
@@ -389,9 +412,9 @@ impl Forest {
         let hover: Vec<Hover> = (texts.iter().enumerate())
             .map(|(n, text)| Hover {
                 left: 0,
-                top: (TOP + ROW * n as i32) * UNIT,
+                top: (TOP + row_height * n as i32) * UNIT,
                 width: WIDTH * UNIT,
-                height: ROW * UNIT,
+                height: row_height * UNIT,
                 text,
             })
             .collect();
@@ -522,7 +545,7 @@ fn ends(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
 fn round_ticks(low: f64, high: f64, count: usize) -> Vec<(f64, String)> {
     let rough = (high - low) / count as f64;
     let magnitude = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * magnitude).into_iter().find(|step| *step >= rough);
+    let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * magnitude).into_iter().find(|step| *step >= 0.7 * rough);
     let step = step.unwrap_or(10.0 * magnitude);
     let decimals = (-step.log10().floor()).max(0.0) as usize;
     ((low / step).ceil() as i64..=(high / step).floor() as i64)

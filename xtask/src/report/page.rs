@@ -1,6 +1,7 @@
 //! The page: what the numbers say first, then the tables and figures they come from, then all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -138,8 +139,8 @@ impl Sweep<'_> {
         html! {
             @for task in self.tasks {
                 @let shown = Self::shown(task);
-                @let ranked = self.ranked(shown.iter().copied());
-                @let binary = ranked.iter().filter(|arm| arm.family() == Some(Family::Binary));
+                @let ranked = self.ranked(&task.arms);
+                @let binary = ranked.iter().filter(|arm| shown.iter().any(|other| std::ptr::eq(*other, **arm))).filter(|arm| arm.family() == Some(Family::Binary));
                 @let compared = !self.tuning && !Task::pairs(&shown).is_empty();
                 p.claim {
                     @if self.tasks.len() > 1 { span.task { (task.label) } " " }
@@ -147,15 +148,15 @@ impl Sweep<'_> {
                         "Highest mean " (self.split()) " accuracy: " b { (best.label) } ", " (percent(estimate.mean)) " %"
                         " (" (seeds(estimate.n)) "). "
                     } @else { "No accuracy was measured. " }
-                    @if compared { @for arm in binary { (self.standing(arm, &shown)) } }
+                    @if compared { @for arm in binary { (self.standing(arm, &shown, std::ptr::eq(*arm, ranked[0]))) } }
                     @if let Some(ablation) = ablation(task) { (self.ablation_headline(&ablation)) }
                 }
             }
         }
     }
 
-    /// Where a binary arm stands against each precise one, in words.
-    fn standing(&self, arm: &Arm, shown: &[&Arm]) -> Markup {
+    /// Where a binary arm stands against each precise one, in words; `best` when its mean was named just before.
+    fn standing(&self, arm: &Arm, shown: &[&Arm], best: bool) -> Markup {
         let rivals: Vec<&Arm> =
             shown.iter().copied().filter(|other| other.family() == Some(Family::Precise)).collect();
         let compare = |measure: &dyn Fn(&Run) -> Option<f64>| -> Vec<(&str, Estimate)> {
@@ -167,14 +168,14 @@ impl Sweep<'_> {
         let accuracy = compare(&self.accuracy());
         html! {
             b { (arm.label) }
-            @if let Some(own) = arm.estimate(self.accuracy()) { " (" (percent(own.mean)) " %)" }
+            @if let Some(own) = arm.estimate(self.accuracy()).filter(|_| !best) { " (" (percent(own.mean)) " %)" }
             @if accuracy.is_empty() { " shares no seed with an HP rule, so nothing is compared. " }
             @for (i, (rival, difference)) in accuracy.iter().enumerate() {
                 @if i > 0 { "; " } @else { " " }
                 @match difference.verdict() {
                     Verdict::Above => { span.verdict { "is ahead of " (rival) } " by " (span_of(difference, 1.0)) }
                     Verdict::Below => { span.verdict { "is behind " (rival) } " by " (span_of(difference, -1.0)) }
-                    Verdict::Open => { "against " (rival) " " span.verdict { "no difference can be claimed" } " (" (span_of(difference, 1.0)) ")" }
+                    Verdict::Open => { "against " (rival) " " span.verdict { "no difference can be claimed" } ": " (span_of(difference, 1.0)) }
                     Verdict::Single => { "differs from " (rival) " by " (signed(difference.mean)) " points on the one seed run, " span.verdict { "which supports no claim" } }
                 }
             }
@@ -200,18 +201,22 @@ impl Sweep<'_> {
 
     fn facts(&self) -> Markup {
         let runs = &self.results.runs;
-        let count = |part: &dyn Fn(&Run) -> String| {
-            runs.iter().map(part).collect::<std::collections::BTreeSet<_>>().len()
-        };
+        let count = |part: &dyn Fn(&Run) -> String| runs.iter().map(part).collect::<BTreeSet<_>>().len();
+        let several_settings = self.tasks.iter().any(|task| {
+            task.arms
+                .iter()
+                .enumerate()
+                .any(|(i, arm)| task.arms[..i].iter().any(|other| other.rule == arm.rule))
+        });
         let seconds: f64 = runs.iter().filter_map(|run| run.seconds).sum();
         let epochs = (runs.iter().map(|run| run.epochs).min(), runs.iter().map(|run| run.epochs).max());
         let without_results = self.curves.keys().filter(|id| runs.iter().all(|run| run.id != **id)).count();
         html! {
             (plural(runs.len(), "run")) ": "
-            (plural(self.tasks.iter().flat_map(|task| &task.arms).count(), "arm"))
-            " (" (plural(count(&|run| run.rule.clone()), "rule"))
+            (plural(count(&|run| run.rule.clone()), "rule"))
+            @if several_settings { " in several settings" }
             ", " (plural(count(&|run| run.network.clone()), "network"))
-            "), " (plural(count(&|run| run.seed.to_string()), "seed"))
+            ", " (plural(count(&|run| run.seed.to_string()), "seed"))
             @if let (Some(least), Some(most)) = epochs {
                 ", " @if least == most { (plural(most as usize, "epoch")) } @else { (least) " to " (most) " epochs" }
             }
@@ -262,9 +267,10 @@ impl Sweep<'_> {
                 @for task in self.tasks {
                     tbody {
                         @if self.tasks.len() > 1 { tr.task { th colspan=(columns + usize::from(test_too)) { (task.label) } } }
+                        @let drawn = self.drawn(task);
                         @for arm in self.ranked(&task.arms) {
                             tr {
-                                td { span.swatch style={ "background:" (self.ink(arm).variable()) } {} (arm.label) }
+                                td { @if drawn.iter().any(|other| std::ptr::eq(*other, arm)) { span.swatch style={ "background:" (self.ink(arm).variable()) } {} } (arm.label) }
                                 td.n { (arm.runs.len()) }
                                 @if epochs_vary { td.n { (arm.runs[0].epochs) } }
                                 @if batches_vary { td.n { (arm.runs[0].batch) } }
@@ -319,7 +325,7 @@ impl Sweep<'_> {
             );
         }
         let caption = html! {
-            (capital(self.split())) " accuracy of each rule: open circles are single runs (seeds), the filled circle their mean, the "
+            (capital(self.split())) " accuracy of each rule: open circles are single runs (seeds), the filled circle above them their mean, the "
             "line its 95 % interval (none for a single run)." (self.cut_note())
         };
         Ok(Some(html! { (figures(vec![figure(panels, &caption)])) (table) }))
@@ -354,14 +360,15 @@ impl Sweep<'_> {
         for (task, pairs) in &of_tasks {
             let rows = pairs.iter().map(|(first, second, estimate, values)| ForestRow {
                 label: format!("{} − {}", first.label, second.label),
-                figure: match estimate.half_width {
-                    Some(_) => format!(
-                        "{} [{}, {}]",
-                        signed(estimate.mean / 100.0),
-                        signed(estimate.low() / 100.0),
-                        signed(estimate.high() / 100.0)
-                    ),
-                    None => format!("{}, one seed", signed(estimate.mean / 100.0)),
+                figure: {
+                    let decimals = enough_decimals(estimate, 2);
+                    let [mean, low, high] =
+                        [estimate.mean, estimate.low(), estimate.high()].map(|v| sign(v, decimals));
+                    if estimate.half_width.is_some() {
+                        format!("{mean} [{low}, {high}]")
+                    } else {
+                        format!("{mean}, one seed")
+                    }
                 },
                 ink: Forest::ink(estimate, self.ink(first), self.ink(second)),
                 estimate: *estimate,
@@ -442,6 +449,9 @@ impl Sweep<'_> {
             let y =
                 if logarithmic { Axis::logarithmic(values()) } else { Axis::linear(values().chain([0.0])) };
             let last = points().map(|point| point.x as u64).max().unwrap_or(1);
+            if last < 2 {
+                continue;
+            }
             let mut panels = vec![];
             for (task, series) in &of_tasks {
                 panels.push(
@@ -530,13 +540,15 @@ impl Sweep<'_> {
     }
 
     fn inference(&self) -> Result<Option<Markup>> {
+        /// An arm and its accuracy at each number of samples.
+        type Sampled<'b> = (&'b Arm<'b>, Vec<Option<Estimate>>);
         let counts = &self.results.sample_counts;
         let names: Vec<String> =
             counts.iter().map(u32::to_string).chain(["expectation".to_owned()]).collect();
         let measure = |column: usize| {
             move |run: &Run| run.sampled.get(column).map_or(run.test_accuracy, |sampled| *sampled)
         };
-        let of_tasks: Vec<(&Task, Rows)> = self
+        let of_tasks: Vec<(&Task, Vec<Sampled>)> = self
             .tasks
             .iter()
             .map(|task| {
@@ -753,12 +765,9 @@ impl Ablation<'_> {
 impl Estimate {
     /// The estimate in a unit `factor` times smaller.
     fn times(self, factor: f64) -> Self {
-        Self { mean: factor * self.mean, half_width: self.half_width.map(|half| factor.abs() * half), ..self }
+        Self { mean: factor * self.mean, half_width: self.half_width.map(|half| factor * half), ..self }
     }
 }
-
-/// Arms with an estimate for each count of stochastic passes and for the expectation.
-type Rows<'a> = Vec<(&'a Arm<'a>, Vec<Option<Estimate>>)>;
 
 /// Upper ends of the classes of the map's colours, in points below the best cell.
 const COSTS: [(usize, &str); 7] =
@@ -806,8 +815,8 @@ fn hover(series: &[Series], name: impl Fn(f64) -> String, decimals: usize) -> Ve
             let mut text = name(x);
             for Series { label, points, .. } in series {
                 if let Some(Point { mid, low, high, .. }) = points.iter().find(|point| point.x == x) {
-                    let line = format!("\n{label}: {mid:.decimals$} ({low:.decimals$} to {high:.decimals$})");
-                    text += &line;
+                    let _ =
+                        write!(text, "\n{label}: {mid:.decimals$} ({low:.decimals$} to {high:.decimals$})");
                 }
             }
             (x, text)
@@ -829,24 +838,35 @@ fn signed(fraction: f64) -> String {
 }
 
 fn sign(value: f64, decimals: usize) -> String {
-    format!("{value:+.decimals$}").replace('-', "−")
+    let text = fixed(value, decimals);
+    if text.starts_with('−') { text } else { format!("+{text}") }
 }
 
-/// `0.29 points (95 % interval 0.20 to 0.38, 5 seeds)`, of the difference times `direction`.
+/// A number with a proper minus, and none before zero.
+fn fixed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    match text.strip_prefix('-') {
+        Some(zero) if zero.chars().all(|c| matches!(c, '0' | '.')) => zero.to_owned(),
+        Some(positive) => format!("−{positive}"),
+        None => text,
+    }
+}
+
+/// `0.29 points (95 % interval 0.20 to 0.38; n = 5)`, of the difference of fractions times `direction` (1 or -1).
 fn span_of(difference: &Estimate, direction: f64) -> String {
-    let points = difference.times(100.0 * direction);
-    let half = points.half_width.unwrap_or(0.0);
-    // An interval clear of zero must not be printed as touching it.
-    let near_zero = (points.mean.abs() - half).abs();
-    let decimals = if near_zero < 0.005 { 3 } else { 2 };
-    let number = |v: f64| format!("{v:.decimals$}").replace('-', "−");
-    format!(
-        "{} points (95 % interval {} to {}, {})",
-        number(points.mean),
-        number(points.mean - half),
-        number(points.mean + half),
-        seeds(points.n)
-    )
+    let points = difference.times(100.0);
+    let (mean, half) = (direction * points.mean, points.half_width.unwrap_or(0.0));
+    let decimals = enough_decimals(&points, 2);
+    let number = |v: f64| fixed(v, decimals);
+    let (mean, low, high) = (number(mean), number(mean - half), number(mean + half));
+    format!("{mean} points (95 % interval {low} to {high}; n = {})", points.n)
+}
+
+/// `decimals`, or one more where an end of the interval would be printed as the zero it is clear of.
+fn enough_decimals(difference: &Estimate, decimals: usize) -> usize {
+    let clear = matches!(difference.verdict(), Verdict::Above | Verdict::Below);
+    let nearest = difference.low().abs().min(difference.high().abs());
+    if clear && nearest < 0.5 / 10f64.powf(decimals as f64) { decimals + 1 } else { decimals }
 }
 
 /// A difference and what may be said of it.
@@ -854,7 +874,7 @@ fn verdict_of(difference: &Estimate) -> String {
     match difference.verdict() {
         Verdict::Above => format!("ahead by {}", span_of(difference, 1.0)),
         Verdict::Below => format!("behind by {}", span_of(difference, -1.0)),
-        Verdict::Open => format!("no difference can be claimed, {}", span_of(difference, 1.0)),
+        Verdict::Open => format!("no difference can be claimed: {}", span_of(difference, 1.0)),
         Verdict::Single => format!("{} points on one seed, which supports no claim", signed(difference.mean)),
     }
 }
@@ -874,7 +894,7 @@ fn in_words(what: &str, below: &str, above: &str, differences: &[(&str, Estimate
     if !of(Verdict::Open).is_empty() {
         parts.push(format!("shows no difference that can be claimed against {}", listed(&of(Verdict::Open))));
     }
-    html! { @if !parts.is_empty() { (what) " " (parts.join(", ")) ". " } }
+    html! { @if !parts.is_empty() { (what) " " (parts.join(", and ")) ". " } }
 }
 
 fn listed(names: &[&str]) -> String {
@@ -893,7 +913,7 @@ fn cell(estimate: Option<Estimate>, factor: f64, decimals: usize) -> Markup {
             None => "–",
             Some(e) if !e.mean.is_finite() => "not finite",
             Some(e) => {
-                (format!("{:.decimals$}", e.mean))
+                (fixed(e.mean, decimals))
                 @if let Some(half) = e.half_width { span.half { " ± " (format!("{half:.decimals$}")) } }
             }
         }
@@ -905,6 +925,7 @@ fn difference_cell(difference: Option<Estimate>, decimals: usize) -> Markup {
     let Some(e) = difference else {
         return html! { "–" };
     };
+    let decimals = enough_decimals(&e, decimals);
     let text = sign(e.mean, decimals);
     html! {
         @if !e.mean.is_finite() { "not finite" }

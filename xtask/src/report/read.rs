@@ -82,6 +82,7 @@ pub(super) struct Results {
 /// One row of `curves.csv`: the state after an epoch.
 #[derive(Debug)]
 pub(super) struct Epoch {
+    /// Counted from 1.
     pub(super) number: u64,
     pub(super) train_accuracy: Option<f64>,
     pub(super) test_accuracy: Option<f64>,
