@@ -21,6 +21,9 @@ fn worst(expected: &Cells, vector: usize, ours: impl Fn(usize, usize) -> f64) ->
     difference / largest
 }
 
+/// What is compared, the expected values, and ours.
+type Check<'a> = (&'a str, &'a Option<Cells>, &'a dyn Fn(usize, usize) -> f64);
+
 #[test]
 fn badcrossbar_agrees() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");
@@ -46,7 +49,6 @@ fn badcrossbar_agrees() {
             }
             let at = |values: &[f64], i: usize, j: usize| values[i * cols + j];
             let e = &case.expected;
-            type Check<'a> = (&'a str, &'a Option<Cells>, &'a dyn Fn(usize, usize) -> f64);
             let checks: [Check<'_>; 5] = [
                 ("word volts", &e.word_line_node_voltages, &|i, j| {
                     at(&nodes.word_volts, i, j)
