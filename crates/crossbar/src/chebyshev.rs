@@ -13,13 +13,16 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::lines::{Network, axpy, reversed, scale, solve_driven};
 
 /// Vectors that travel together.
-pub(crate) const LANES: usize = 4;
+pub(crate) const LANES: usize = 8;
 /// Rows solved abreast.
-const ROWS: usize = 4;
+const ROWS: usize = 2;
 /// Iterations beyond which conjugate gradients, which learn the spectrum as they go, are the better choice.
 const MAX_ITERATIONS: usize = 40;
 /// Power iterations for the bound.
 const POWERS: usize = 3;
+/// Cells between rows of the interleaved arrays: without a gap, rows of 128 cells lie 4096 bytes apart and push each
+/// other out of the cache.
+const GAP: usize = 2;
 
 /// What is known of a network before any right-hand side.
 #[derive(Clone, Debug)]
@@ -159,13 +162,13 @@ impl Work {
     pub(crate) fn resize(&mut self, network: &Network) {
         let Network { rows, cols, .. } = *network;
         for vector in [&mut self.x, &mut self.x_old, &mut self.j] {
-            vector.resize(rows * cols, [0.0; LANES]);
+            vector.resize(rows * (cols + GAP), [0.0; LANES]);
         }
         for vector in [&mut self.outputs, &mut self.point, &mut self.behind, &mut self.carry] {
             vector.resize(cols, [0.0; LANES]);
         }
         self.sources.resize(rows, [0.0; LANES]);
-        self.group.resize(ROWS * cols, [0.0; LANES]);
+        self.group.resize(ROWS * (cols + GAP), [0.0; LANES]);
     }
 }
 
@@ -248,46 +251,116 @@ fn start(network: &Network, work: &mut Work) -> [f64; LANES] {
 /// One iteration, `DOWN` the rows or up.
 #[inline(always)]
 fn pass<const DOWN: bool>(network: &Network, plan: &Plan, mix: Mix, work: &mut Work) {
-    let cols = network.cols;
-    let (back, forth) = directions::<DOWN>(network, plan);
     work.point.fill([0.0; LANES]);
+    work.carry.fill([0.0; LANES]);
     let count = network.rows.div_ceil(ROWS);
     for n in 0..count {
         let rows = nth_group::<DOWN>(n, count, network.rows);
-        let span = rows.start * cols..rows.end * cols;
-        let group = &mut work.group[..span.len()];
-        for row in in_order::<DOWN>(&rows) {
-            let here = row * cols..(row + 1) * cols;
-            let y = &mut group[(row - rows.start) * cols..][..cols];
-            let r = segment::<DOWN>(network, row);
-            let given = work.j[here.clone()].iter().zip(&back[here.clone()]).zip(&network.g[here.clone()]);
-            let kept = work.x[here.clone()].iter().zip(&mut work.x_old[here]);
-            for (((y, point), ((j, a), g)), (x, x_old)) in
-                y.iter_mut().zip(&mut work.point).zip(given).zip(kept)
-            {
-                *point = scale(*a, axpy(r, *j, *point));
-                let new = axpy(mix.x_old, *x_old, axpy(mix.x, *x, scale(mix.point, *point)));
-                *x_old = new;
-                *y = scale(*g, new);
+        if rows.len() == ROWS {
+            advance::<DOWN, ROWS>(network, plan, mix, rows.start, work);
+            release::<DOWN, ROWS>(network, plan, rows.start, work);
+        } else {
+            for row in in_order::<DOWN>(&rows) {
+                advance::<DOWN, 1>(network, plan, mix, row, work);
+                release::<DOWN, 1>(network, plan, row, work);
             }
-        }
-        let sources = Some(&work.sources[rows.clone()]);
-        solve_driven::<LANES, ROWS>(&network.driven, &network.driven.a[span.clone()], cols, sources, group);
-        for (y, g) in group.iter_mut().zip(&network.g[span]) {
-            *y = scale(*g, *y);
-        }
-        for row in in_order::<DOWN>(&rows) {
-            let y = &group[(row - rows.start) * cols..][..cols];
-            eliminate::<DOWN>(network, forth, row, y, &mut work.carry, &mut work.j);
         }
     }
     std::mem::swap(&mut work.x, &mut work.x_old);
+}
+
+/// Substitutes the sensed lines along `R` rows from `start` on, mixes the next iterate into `x_old`, and eliminates the
+/// driven lines with it into `group`. All in one loop along the lines: its recurrence keeps the compiler from
+/// rearranging the interleaved vectors, which cost more than the arithmetic.
+#[inline(always)]
+fn advance<const DOWN: bool, const R: usize>(
+    network: &Network,
+    plan: &Plan,
+    mix: Mix,
+    start: usize,
+    work: &mut Work,
+) {
+    let cols = network.cols;
+    let span = start * cols..(start + R) * cols;
+    let wide = cols + GAP;
+    let wide_span = start * wide..(start + R) * wide;
+    let (back, _) = directions::<DOWN>(network, plan);
+    let back = rows_of::<_, R>(&back[span.clone()], cols);
+    let g = rows_of::<_, R>(&network.g[span.clone()], cols);
+    let a = rows_of::<_, R>(&network.driven.a[span.clone()], cols);
+    let j = rows_of::<_, R>(&work.j[wide_span.clone()], wide);
+    let x = rows_of::<_, R>(&work.x[wide_span.clone()], wide);
+    let x_old = rows_of_mut::<_, R>(&mut work.x_old[wide_span], wide);
+    let group = rows_of_mut::<_, R>(&mut work.group[..R * wide], wide);
+    let r: [f64; R] = std::array::from_fn(|row| segment::<DOWN>(network, start + row));
+    let point = &mut work.point[..cols];
+    let mut carry: [[f64; LANES]; R] =
+        std::array::from_fn(|row| scale(network.driven.far_siemens, work.sources[start + row]));
+    for col in (0..cols).rev() {
+        let mut here = point[col];
+        for n in 0..R {
+            let row = if DOWN { n } else { R - 1 - n };
+            here = scale(back[row][col], axpy(r[row], j[row][col], here));
+            let new = axpy(mix.x_old, x_old[row][col], axpy(mix.x, x[row][col], scale(mix.point, here)));
+            x_old[row][col] = new;
+            let node = axpy(g[row][col], new, carry[row]);
+            group[row][col] = node;
+            carry[row] = scale(a[row][col], node);
+        }
+        point[col] = here;
+    }
+}
+
+/// Substitutes the driven lines of `R` rows from `start` on and eliminates the sensed lines with their cell currents.
+#[inline(always)]
+fn release<const DOWN: bool, const R: usize>(network: &Network, plan: &Plan, start: usize, work: &mut Work) {
+    let cols = network.cols;
+    let span = start * cols..(start + R) * cols;
+    let wide = cols + GAP;
+    let wide_span = start * wide..(start + R) * wide;
+    let (_, forth) = directions::<DOWN>(network, plan);
+    let g = rows_of::<_, R>(&network.g[span.clone()], cols);
+    let a = rows_of::<_, R>(&network.driven.a[span.clone()], cols);
+    let group = rows_of::<_, R>(&work.group[..R * wide], wide);
+    let j = rows_of_mut::<_, R>(&mut work.j[wide_span], wide);
+    // Of the row before, in the order of the pass; before the first nothing is carried, whatever its share.
+    let forth: [&[f64]; R] = std::array::from_fn(|row| {
+        let row = start + row;
+        let before = if DOWN { row.saturating_sub(1) } else { (row + 1).min(network.rows - 1) };
+        &forth[before * cols..(before + 1) * cols]
+    });
+    let carry = &mut work.carry[..cols];
+    let mut v: [[f64; LANES]; R] = std::array::from_fn(|row| work.sources[start + row]);
+    let mut r = network.driven.terminal_ohm;
+    for col in 0..cols {
+        let mut here = carry[col];
+        for n in 0..R {
+            let row = if DOWN { n } else { R - 1 - n };
+            v[row] = scale(a[row][col], axpy(r, group[row][col], v[row]));
+            here = axpy(forth[row][col], here, scale(g[row][col], v[row]));
+            j[row][col] = here;
+        }
+        carry[col] = here;
+        r = network.driven.segment_ohm;
+    }
+}
+
+#[inline(always)]
+fn rows_of<T, const R: usize>(cells: &[T], cols: usize) -> [&[T]; R] {
+    std::array::from_fn(|row| &cells[row * cols..(row + 1) * cols])
+}
+
+#[inline(always)]
+fn rows_of_mut<T, const R: usize>(cells: &mut [T], cols: usize) -> [&mut [T]; R] {
+    let mut rows = cells.chunks_exact_mut(cols);
+    std::array::from_fn(|_| rows.next().expect("the slice holds R rows"))
 }
 
 /// A plain sweep: the output currents, and the squares of the current left over at the nodes of the sensed lines.
 #[inline(always)]
 fn finish<const DOWN: bool>(network: &Network, plan: &Plan, work: &mut Work) -> [f64; LANES] {
     let cols = network.cols;
+    let wide = |row: usize| row * (cols + GAP)..row * (cols + GAP) + cols;
     let (back, _) = directions::<DOWN>(network, plan);
     // `j` was eliminated against the direction of this pass.
     let before: &[f64] = back;
@@ -303,8 +376,8 @@ fn finish<const DOWN: bool>(network: &Network, plan: &Plan, work: &mut Work) -> 
             let here = row * cols..(row + 1) * cols;
             let y = &mut group[(row - rows.start) * cols..][..cols];
             let r = segment::<DOWN>(network, row);
-            let given = work.j[here.clone()].iter().zip(&back[here.clone()]).zip(&network.g[here.clone()]);
-            let kept = &mut work.x[here];
+            let given = work.j[wide(row)].iter().zip(&back[here.clone()]).zip(&network.g[here.clone()]);
+            let kept = &mut work.x[wide(row)];
             for (((y, point), ((j, a), g)), x) in y.iter_mut().zip(&mut work.point).zip(given).zip(kept) {
                 *point = scale(*a, axpy(r, *j, *point));
                 *x = *point;
@@ -319,14 +392,13 @@ fn finish<const DOWN: bool>(network: &Network, plan: &Plan, work: &mut Work) -> 
             // What the row brought into the last elimination is what it left less what came from the row before.
             let from = if DOWN { (row + 1 < network.rows).then_some(row + 1) } else { row.checked_sub(1) };
             let old = &mut work.behind;
-            old.copy_from_slice(&work.j[here.clone()]);
+            old.copy_from_slice(&work.j[wide(row)]);
             if let Some(from) = from {
-                let from = from * cols..(from + 1) * cols;
-                for ((old, j), a) in old.iter_mut().zip(&work.j[from.clone()]).zip(&before[from]) {
+                for ((old, j), a) in old.iter_mut().zip(&work.j[wide(from)]).zip(&before[from * cols..]) {
                     *old = axpy(-a, *j, *old);
                 }
             }
-            let cells = y.iter().zip(&work.x[here.clone()]).zip(&network.g[here]).zip(&*old);
+            let cells = y.iter().zip(&work.x[wide(row)]).zip(&network.g[here]).zip(&*old);
             for ((((y, x), g), old), output) in cells.zip(&mut work.outputs) {
                 let now = scale(*g, *y);
                 left = std::array::from_fn(|k| left[k] + (now[k] - old[k]) * (now[k] - old[k]));
@@ -348,7 +420,7 @@ fn eliminate<const DOWN: bool>(
     j: &mut [[f64; LANES]],
 ) {
     let (rows, cols) = (network.rows, network.cols);
-    let j = &mut j[row * cols..(row + 1) * cols];
+    let j = &mut j[row * (cols + GAP)..][..cols];
     let before = if DOWN { row.checked_sub(1) } else { (row + 1 < rows).then_some(row + 1) };
     if let Some(before) = before {
         let a = &a[before * cols..(before + 1) * cols];

@@ -17,7 +17,7 @@ fn worst(expected: &Cells, vector: usize, ours: impl Fn(usize, usize) -> f64) ->
     difference / largest
 }
 
-/// What a case may hold, and ours at a row and column.
+/// What is compared, the expected values, and ours.
 type Check<'a> = (&'a str, &'a Option<Cells>, &'a dyn Fn(usize, usize) -> f64);
 
 #[test]
