@@ -513,7 +513,7 @@ impl<R: Real> Network<R> {
                 activity.backward.macs += neurons as u64;
                 continue;
             };
-            let sign = SignalSign::new(hidden, a, &mut error_means[layer - 1]);
+            let sign = HiddenSign::new(hidden, a, &mut error_means[layer - 1]);
             activity.backward.random_bits += sign.draws_per_neuron() * neurons as u64;
             if let Some(slope) = SlopePulses::new(rule) {
                 activity.backward.random_bits += slope.draws_per_neuron() * neurons as u64;
@@ -908,12 +908,12 @@ impl SlopePulses {
 
 /// The sign of the error at one sample's hidden neurons.
 #[derive(Clone, Copy)]
-enum SignalSign<R> {
+enum HiddenSign<R> {
     Deterministic,
     Stochastic { pulses: u16, saturation: R },
 }
 
-impl<R: Real> SignalSign<R> {
+impl<R: Real> HiddenSign<R> {
     /// Updates the running mean of the magnitude of `a` where the sign needs it.
     fn new(hidden: HiddenError, a: &[R], mean: &mut Option<f64>) -> Self {
         match hidden {
@@ -997,7 +997,7 @@ mod tests {
         let a = [0.1_f64, -0.3, 0.5, -0.7];
         let hidden = HiddenError::StochasticSign { pulses: 2, saturation: 1.5 };
         let mut mean_magnitude = None;
-        let sign = SignalSign::new(hidden, &a, &mut mean_magnitude);
+        let sign = HiddenSign::new(hidden, &a, &mut mean_magnitude);
         assert_eq!(mean_magnitude, Some(0.4));
         for a in a {
             let (mean, bound) = moments(20_000, |rng| f64::from(sign.count(a, rng)));
