@@ -6,7 +6,9 @@
 mod bench;
 mod ci;
 mod data;
+mod devices;
 mod failure;
+mod plot;
 mod record;
 mod report;
 mod settings;
@@ -46,6 +48,8 @@ enum Verb {
     Settings(settings::Settings),
     /// Look after the data sets
     Data(data::Data),
+    /// Show device presets, and fit devices to measured pulse trains
+    Devices(devices::Devices),
     /// Measure how fast things are
     Bench(bench::Bench),
     /// Check what compilers do not: arrows between crates, paths in documents, licences, spelling
@@ -78,6 +82,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Verb::Data(verb) => verb.run(),
+        Verb::Devices(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),
         Verb::Tidy(_) => tidy::Tidy::run(),
         Verb::Ci(_) => ci::Ci::run(),
