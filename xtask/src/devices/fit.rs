@@ -77,9 +77,10 @@ impl Fit {
         println!("{}\n", fitted.counts());
         println!("{:20} {:>14} {:>12}", "model", "BIC", "above best");
         for (model, criterion, above) in fitted.candidates() {
-            println!("{model:20} {criterion:>14} {above:>12}");
+            let chosen = if model == fitted.fit.model.name() { "  chosen" } else { "" };
+            println!("{model:20} {criterion:>14} {above:>12}{chosen}");
         }
-        println!("\n{:30} {:>14} {:>14}  unit", fitted.fit.model, "value", "std. error");
+        println!("\n{:30} {:>14} {:>14}  unit", fitted.fit.model.name(), "value", "std. error");
         for parameter in &fitted.fit.parameters {
             let [value, error, unit] = digits(parameter, fitted.unit(parameter));
             println!("{:30} {value:>14} {error:>14}  {unit}", parameter.name);
@@ -185,13 +186,13 @@ impl Fitted {
     /// The picture of the fit as SVG.
     fn picture(&self) -> Result<String> {
         let every = self.fit.points.len().div_ceil(MOST_DOTS).max(1);
-        let share = if every > 1 { format!(", every {every}th reading") } else { String::new() };
+        let share = if every > 1 { format!("; 1 of {every} shown") } else { String::new() };
         let [data, residuals] = [
-            format!("Readings and fitted mean trajectories{share}"),
-            format!("Residuals: reading less what those before predict{share}"),
+            format!("Readings, outliers (rings), fitted means{share}"),
+            format!("Residuals of the one-step prediction{share}"),
         ];
         let titles = [data.as_str(), &residuals, "Step by conductance, measured and fitted", "Fit"];
-        sheet(&self.device.spec().name, &self.counts(), titles, |areas| {
+        sheet(&self.device.spec().name, &[self.counts()], titles, |areas| {
             self.trajectories(&areas[0], every)?;
             self.residuals(&areas[1], every)?;
             self.steps(&areas[2])?;
@@ -308,7 +309,7 @@ impl Fitted {
 
     fn numbers(&self, area: &Area<'_>) -> Result<()> {
         let mut rows: Vec<(String, String)> =
-            vec![(self.fit.model.to_string(), "value \u{b1} standard error".into())];
+            vec![(self.fit.model.name().into(), "value \u{b1} standard error".into())];
         rows.extend(self.fit.parameters.iter().map(|parameter| {
             let unit = self.unit(parameter);
             let [value, error, scaled] = digits(parameter, unit);
@@ -318,16 +319,18 @@ impl Fitted {
         let many = rows.len() > 10;
         if !many {
             rows.push((String::new(), String::new()));
-            rows.extend(self.rest().into_iter().map(|parameter| (parameter.key, parameter.text)));
+            // Fitted bounds are the window: they stand above with their errors.
+            let fitted = |name: &str| self.fit.parameters.iter().any(|parameter| parameter.name == name);
+            rows.extend(self.rest().iter().map(Parameter::narrow).filter(|(name, _)| !fitted(name)));
         }
-        facts(area, &rows, 2, if many { 100 } else { 150 })?;
-        let mut table = vec![("model".to_owned(), "BIC above best".to_owned())];
+        facts(area, &rows, 2, 134)?;
+        let mut table = vec![("model".to_owned(), "\u{394}BIC".to_owned())];
         table.extend(
             self.candidates()
                 .into_iter()
                 .map(|(model, bic, above)| (model.to_owned(), if above.is_empty() { bic } else { above })),
         );
-        facts(area, &table, 290, 370)
+        facts(area, &table, 306, 394)
     }
 }
 

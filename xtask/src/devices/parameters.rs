@@ -1,7 +1,5 @@
 //! The numbers of a device file as a list, each with its unit.
 
-use std::fmt::Write as _;
-
 use bitpulse_core::units::{Seconds, Siemens, Volts};
 use bitpulse_device::DeviceSpec;
 use serde_json::{Value as Json, json};
@@ -14,11 +12,25 @@ pub(super) struct Parameter {
     pub(super) value: Json,
     /// Unit of `value`; empty for texts.
     pub(super) unit: &'static str,
-    /// Value and unit as the file writes them.
+    /// Value and unit as people write them.
     pub(super) text: String,
 }
 
 impl Parameter {
+    /// Key and text for narrow places: the section left out or abbreviated, long lists counted.
+    pub(super) fn narrow(&self) -> (String, String) {
+        let (section, name) = self.key.split_once('.').unwrap_or(("", &self.key));
+        let name = match section {
+            "cycle-to-cycle" => format!("C2C {name}"),
+            "device-to-device" => format!("D2D {name}"),
+            "response" => name.split_once('.').map_or(name, |(_, name)| name).to_owned(),
+            "window" | "pulse" => name.to_owned(),
+            _ => self.key.clone(),
+        };
+        let list = self.value.as_array().map(|numbers| format!("{} values", numbers.len()));
+        (name, list.unwrap_or_else(|| self.text.clone()))
+    }
+
     pub(super) fn json(&self) -> Json {
         json!({ "key": self.key, "value": self.value, "unit": self.unit })
     }
@@ -26,14 +38,10 @@ impl Parameter {
 
 /// Every parameter of a device, in the order of its file; spreads and noises that are 0 are left out.
 pub(super) fn parameters(spec: &DeviceSpec) -> Vec<Parameter> {
-    let toml::Value::Table(table) =
-        toml::Value::try_from(spec).expect("a spec is tables of numbers, texts and unit strings")
-    else {
-        unreachable!("a spec is a table")
-    };
+    let document = serde_json::to_value(spec).expect("a spec is tables of numbers, texts and unit strings");
     let mut list = Vec::new();
     for section in SECTIONS {
-        if let Some(value) = table.get(*section) {
+        if let Some(value) = document.get(*section) {
             flatten((*section).into(), value, &mut list);
         }
     }
@@ -56,61 +64,64 @@ const SECTIONS: &[&str] = &[
     "iv",
 ];
 
-fn flatten(key: String, value: &toml::Value, list: &mut Vec<Parameter>) {
-    let unit_of_key = || unit(&key).unwrap_or_default();
-    let (value, unit, text) = match value {
-        toml::Value::Table(table) => {
-            for (name, value) in table {
-                flatten(format!("{key}.{name}"), value, list);
-            }
-            return;
+fn flatten(key: String, value: &Json, list: &mut Vec<Parameter>) {
+    if let Json::Object(table) = value {
+        for (name, value) in table {
+            flatten(format!("{key}.{name}"), value, list);
         }
-        toml::Value::String(text) => match quantity(text) {
-            Some((number, unit)) => (json!(number), unit, text.clone()),
-            None => (json!(text), "", text.clone()),
-        },
-        toml::Value::Array(numbers) => {
-            let texts: Vec<String> =
-                numbers.iter().filter_map(toml::Value::as_float).map(|number| plain(number)).collect();
-            let numbers: Vec<_> = numbers.iter().filter_map(toml::Value::as_float).collect();
-            (json!(numbers), unit_of_key(), format!("[{}] {}", texts.join(", "), unit_of_key()))
-        }
-        toml::Value::Float(number) => (json!(number), unit_of_key(), with_unit(*number, unit_of_key())),
-        toml::Value::Integer(number) => (json!(number), unit_of_key(), format!("{number} {}", unit_of_key())),
-        other => (json!(other.as_bool()), "", other.to_string()),
-    };
+        return;
+    }
     // Noise that is not there and spread that is not there are no parameters.
     let silent = ["cycle-to-cycle", "device-to-device", "read-noise", "faults"];
-    let is_silent = silent.iter().any(|section| key.starts_with(section)) && value.as_f64() == Some(0.0);
-    if !is_silent {
-        list.push(Parameter { key, value, unit, text: text.trim_end().into() });
+    let quantity = value.as_str().and_then(quantity);
+    let number = quantity.as_ref().map(|quantity| quantity.0).or_else(|| value.as_f64());
+    if number == Some(0.0) && silent.iter().any(|section| key.starts_with(section)) {
+        return;
     }
+    let unit_of_key = unit(&key).unwrap_or_default();
+    let (value, unit, text) = match (quantity, value) {
+        (Some((number, unit, text)), _) => (json!(number), unit, text),
+        (None, Json::String(text)) => (value.clone(), "", text.clone()),
+        (None, Json::Array(numbers)) => {
+            let texts: Vec<String> = numbers.iter().filter_map(Json::as_f64).map(plain).collect();
+            (value.clone(), unit_of_key, with_unit(&format!("[{}]", texts.join(", ")), unit_of_key))
+        }
+        (None, Json::Number(number)) => {
+            let text = number.as_f64().map_or_else(|| number.to_string(), plain);
+            (value.clone(), unit_of_key, with_unit(&text, unit_of_key))
+        }
+        (None, other) => (other.clone(), "", other.to_string()),
+    };
+    list.push(Parameter { key, value, unit, text });
 }
 
-/// A number and its unit, for people.
-fn with_unit(number: f64, unit: &str) -> String {
-    let mut text = plain(number);
-    if !unit.is_empty() {
-        let _ = write!(text, " {unit}");
-    }
-    text
+fn with_unit(number: &str, unit: &str) -> String {
+    if unit.is_empty() { number.into() } else { format!("{number} {unit}") }
 }
 
-/// A number with at most six significant digits.
+/// A number as people write it, with at most six significant digits.
 pub(super) fn plain(number: f64) -> String {
-    let rounded: f64 = format!("{number:.5e}").parse().unwrap_or(number);
+    let rounded = rounded(number);
     if rounded != 0.0 && !(1e-5..1e7).contains(&rounded.abs()) {
         return format!("{rounded:e}");
     }
     rounded.to_string()
 }
 
-/// The SI value of a unit string.
-fn quantity(text: &str) -> Option<(f64, &'static str)> {
-    let siemens = || Some((text.parse::<Siemens>().ok()?.0, "S"));
-    let volts = || Some((text.parse::<Volts>().ok()?.0, "V"));
-    let seconds = || Some((text.parse::<Seconds>().ok()?.0, "s"));
-    siemens().or_else(volts).or_else(seconds)
+/// A number with at most six significant digits.
+fn rounded(number: f64) -> f64 {
+    format!("{number:.5e}").parse().unwrap_or(number)
+}
+
+/// The SI value of a unit string, its unit, and how it is written with at most six significant digits.
+fn quantity(text: &str) -> Option<(f64, &'static str, String)> {
+    if let Ok(g) = text.parse::<Siemens>() {
+        return Some((g.0, "S", Siemens(rounded(g.0)).to_string()));
+    }
+    if let Ok(v) = text.parse::<Volts>() {
+        return Some((v.0, "V", Volts(rounded(v.0)).to_string()));
+    }
+    text.parse::<Seconds>().ok().map(|t| (t.0, "s", Seconds(rounded(t.0)).to_string()))
 }
 
 /// The unit of a number in a device file, by its key; empty where it has none.
@@ -183,13 +194,13 @@ mod tests {
         let list = parameters(device.spec());
         let find = |key: &str| list.iter().find(|parameter| parameter.key == key);
         let g_min = find("window.g-min").unwrap();
-        assert_eq!(
-            (g_min.value.as_f64(), g_min.unit, g_min.text.as_str()),
-            (Some(3.0769e-9), "S", "3.0769 nS")
-        );
+        assert_eq!((g_min.unit, g_min.text.as_str()), ("S", "3.0769 nS"));
+        assert!((g_min.value.as_f64().unwrap() / 3.0769e-9 - 1.0).abs() < 1e-12);
         assert_eq!(find("pulse.set-width").unwrap().unit, "s");
         assert_eq!(find("cycle-to-cycle.of-window").unwrap().text, "0.035 of the window");
         assert_eq!(find("response.exponential.nonlinearity-up").unwrap().text, "2.4 (label)");
         assert!(find("cycle-to-cycle.of-step").is_none());
+        assert_eq!(find("response.exponential.pulses-up").unwrap().narrow().0, "pulses-up");
+        assert_eq!(find("cycle-to-cycle.of-window").unwrap().narrow().0, "C2C of-window");
     }
 }

@@ -7,7 +7,7 @@ use bitpulse_core::units::Siemens;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use crate::plot::{ALONE, Area, Chart, Ink, QUIET, TEXT, UNIT, label_style, small, spread_out, words, wrap};
+use crate::plot::{ALONE, Area, Chart, Ink, QUIET, TEXT, UNIT, label_style, small, spread_out, words};
 
 /// Pulses that raise the conductance.
 pub(super) const SET: Ink = Ink::of(0, false);
@@ -15,9 +15,9 @@ pub(super) const SET: Ink = Ink::of(0, false);
 pub(super) const RESET: Ink = Ink::of(0, true);
 
 const WIDTH: i32 = 900;
-const HEAD: i32 = 52;
 const PANEL: i32 = 330;
-const HEIGHT: i32 = HEAD + 2 * PANEL;
+/// Characters that the width of a sheet holds.
+pub(super) const LINE_LENGTH: usize = 125;
 /// Page pixels between the two columns of panels.
 const GAP: i32 = 20;
 /// Points of a line beyond which no eye tells more.
@@ -44,37 +44,42 @@ impl Scale {
     }
 }
 
-/// Draws a sheet: `draw` gets the areas of the panels, row by row, below the titles given for them.
+/// Draws a sheet: `subtitle` line by line below its title; `draw` gets the areas of the panels, row by row, each below the
+/// title given for it.
 ///
 /// # Errors
 /// What plotters refuses to draw.
 pub(super) fn sheet(
     title: &str,
-    subtitle: &str,
+    subtitle: &[String],
     panels: [&str; 4],
     draw: impl FnOnce(&[Area<'_>; 4]) -> Result<()>,
 ) -> Result<String> {
-    let (width, height) = ((WIDTH * UNIT) as u32, (HEIGHT * UNIT) as u32);
+    let head = 36 + 16 * subtitle.len() as i32;
+    let page_height = head + 2 * PANEL;
+    let (width, height) = ((WIDTH * UNIT) as u32, (page_height * UNIT) as u32);
     let mut drawn = String::new();
     {
         let root = SVGBackend::with_string(&mut drawn, (width, height)).into_drawing_area();
         let bold = ("sans-serif", 17.0 * 1.24 * f64::from(UNIT)).into_font().style(FontStyle::Bold);
         root.draw(&words(title, (14, 20), &bold.color(&TEXT.colour()), HPos::Left))?;
-        root.draw(&words(subtitle, (14, 40), &small(QUIET), HPos::Left))?;
-        let body = root.margin(HEAD * UNIT, 0, 14 * UNIT, 0);
+        for (row, line) in (0..).zip(subtitle) {
+            root.draw(&words(line, (14, 40 + 16 * row), &small(QUIET), HPos::Left))?;
+        }
+        let body = root.margin(head * UNIT, 0, 14 * UNIT, 0);
         let [top_left, top_right, low_left, low_right] = <[Area<'_>; 4]>::try_from(body.split_evenly((2, 2)))
             .unwrap_or_else(|_| unreachable!("two by two"));
         let areas = [top_left, top_right, low_left, low_right];
         for (area, panel) in areas.iter().zip(panels) {
             area.draw(&words(panel, (2, 12), &label_style(TEXT), HPos::Left))?;
         }
-        draw(&areas.map(|area| area.margin(22 * UNIT, 6 * UNIT, 0, GAP * UNIT)))?;
+        draw(&areas.map(|area| area.margin(22 * UNIT, 0, 0, GAP * UNIT)))?;
         root.present()?;
     }
     let body = drawn.split_once('\n').map_or("", |(_, body)| body);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{WIDTH}\" \
-         height=\"{HEIGHT}\" role=\"img\">"
+         height=\"{page_height}\" role=\"img\">"
     );
     let _ = write!(svg, "<title>{}</title>{ALONE}\n{}\n", escaped(title), body.trim_end());
     Ok(svg)
@@ -137,9 +142,9 @@ pub(super) fn end_labels(area: &Area<'_>, chart: &Chart<'_>, ends: &[((f64, f64)
     Ok(())
 }
 
-/// Names and their values one below the other from a place in page pixels; an empty name continues the value above.
+/// Names and their values one below the other from a place in page pixels.
 pub(super) fn facts(area: &Area<'_>, rows: &[(String, String)], left: i32, values_at: i32) -> Result<()> {
-    const LINE: i32 = 15;
+    const LINE: i32 = 14;
     let bottom = area.dim_in_pixel().1 as i32 / UNIT;
     let room = (bottom / LINE).max(1) as usize;
     let shown = if rows.len() > room { room - 1 } else { rows.len() };
@@ -153,19 +158,6 @@ pub(super) fn facts(area: &Area<'_>, rows: &[(String, String)], left: i32, value
         area.draw(&words(&rest, (left, row_at(shown)), &small(QUIET), HPos::Left))?;
     }
     Ok(())
-}
-
-/// A long text as rows for [`facts`], at most `lines` of them.
-pub(super) fn paragraph(name: &str, text: &str, width: usize, lines: usize) -> Vec<(String, String)> {
-    let mut all = wrap(text, width);
-    if all.len() > lines {
-        all.truncate(lines);
-        if let Some(last) = all.last_mut() {
-            last.push_str(" \u{2026}");
-        }
-    }
-    let name = std::iter::once(name.to_owned()).chain(std::iter::repeat(String::new()));
-    name.zip(all).collect()
 }
 
 /// Every `n`-th of `points` and the last, so that few enough remain.

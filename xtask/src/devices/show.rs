@@ -10,9 +10,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::parameters::{Parameter, parameters, plain};
-use super::sheet::{RESET, SET, Scale, band, dots, end_labels, facts, line, paragraph, sheet};
+use super::sheet::{LINE_LENGTH, RESET, SET, Scale, band, dots, end_labels, facts, line, sheet};
 use crate::failure::Outcome;
-use crate::plot::{Area, Axis, Ink, TEXT, frame};
+use crate::plot::{Area, Axis, Ink, TEXT, frame, wrap};
 
 /// `cargo xtask devices show`
 #[derive(Args)]
@@ -58,7 +58,7 @@ impl Derived {
         }
         if let Some(steps) = self.middle_steps {
             let [up, down] = steps.map(|step| format!("{:.3} %", 100.0 * step));
-            rows.push(("step in the middle".into(), format!("{up} up, {down} down, of the window")));
+            rows.push(("step at mid-window".into(), format!("{up} up, {down} down")));
         }
         if let Some(g) = self.symmetry_point {
             rows.push(("symmetry point".into(), format!("{g:.2}")));
@@ -123,26 +123,21 @@ fn picture(device: &Device, list: &[Parameter], derived: &Derived) -> Result<Str
     let spec = device.spec();
     // The same device always gives the same picture.
     let at = SeedPath::root(1).child("portrait");
-    let mut rows: Vec<(String, String)> = Vec::new();
-    for Parameter { key, text, value, .. } in list {
-        let value = value.as_array().filter(|numbers| numbers.len() > 4);
-        let text = value.map_or_else(|| text.clone(), |numbers| format!("{} values", numbers.len()));
-        rows.push((key.clone(), text));
-    }
+    let mut rows = vec![("response".to_owned(), super::response(device).to_owned())];
+    rows.extend(list.iter().filter(|parameter| parameter.key != "iv").map(Parameter::narrow));
     rows.extend(derived.rows());
-    rows.extend(paragraph("source", &spec.source.citation, 42, 3));
-    rows.extend(paragraph("", &spec.source.table, 42, 2));
-    let facts = |area: &Area<'_>| facts(area, &rows, 2, 190);
+    let mut subtitle = vec![spec.description.clone()];
+    subtitle.extend(wrap(&format!("{}; {}", spec.source.citation, spec.source.table), LINE_LENGTH));
+    let facts = |area: &Area<'_>| facts(area, &rows, 2, 140);
     let portrait = portrait(device, at);
     if let Some(portrait) = portrait {
         let pulses = [portrait.set_pulses, portrait.trajectory.len() - 1 - portrait.set_pulses];
         let [mean, samples] = [
-            format!("Nominal device: mean and C2C standard deviation of {} repeats", Portrait::REPEATS),
-            format!("{} sampled devices: D2D and C2C", portrait.samples.len()),
+            format!("Mean and C2C standard deviation ({} repeats)", Portrait::REPEATS),
+            format!("{} sampled devices (D2D and C2C)", portrait.samples.len()),
         ];
-        let titles =
-            [mean.as_str(), &samples, "Mean step of a pulse by conductance", "Parameters and source"];
-        return sheet(&spec.name, &spec.description, titles, |areas| {
+        let titles = [mean.as_str(), &samples, "Mean step of a pulse by conductance", "Parameters"];
+        return sheet(&spec.name, &subtitle, titles, |areas| {
             trajectory(&areas[0], &portrait, pulses)?;
             sampled(&areas[1], &portrait, pulses)?;
             steps(&areas[2], &portrait)?;
@@ -151,12 +146,12 @@ fn picture(device: &Device, list: &[Parameter], derived: &Derived) -> Result<Str
     }
     let error = spec.programming.as_ref().expect("a device without a response has a programming error");
     let titles = [
-        "Programmed conductance less its target: mean and standard deviation",
+        "Error of programming, with its standard deviation",
         "20 devices programmed to each target",
         "Standard deviation by target",
-        "Parameters and source",
+        "Parameters",
     ];
-    sheet(&spec.name, &spec.description, titles, |areas| {
+    sheet(&spec.name, &subtitle, titles, |areas| {
         let targets = Targets::of(device, error, at);
         targets.errors(&areas[0])?;
         targets.reached(&areas[1])?;
@@ -222,10 +217,11 @@ fn steps(area: &Area<'_>, portrait: &Portrait) -> Result<()> {
     let titles = [format!("conductance ({})", g.unit), format!("step ({})", step.unit)];
     let mut chart = frame(area, [&x, &y], [&titles[0], &titles[1]], 58)?;
     let mut ends = Vec::new();
-    for (column, label, ink) in [(1, "SET", SET), (2, "RESET", RESET)] {
+    // The wider line shows where the two are one.
+    for (column, label, ink, width) in [(1, "SET", SET, 14), (2, "RESET", RESET, 6)] {
         let points: Vec<_> =
             portrait.steps.iter().map(|row| (g.value(row[0]), step.value(row[column]))).collect();
-        line(&mut chart, &points, ink, 1.0, 8)?;
+        line(&mut chart, &points, ink, 1.0, width)?;
         ends.extend(points.last().map(|&end| (end, label, ink)));
     }
     end_labels(area, &chart, &ends)
