@@ -7,7 +7,9 @@ mod bench;
 mod ci;
 mod circuit;
 mod data;
+mod devices;
 mod failure;
+mod plot;
 mod record;
 mod report;
 mod settings;
@@ -49,6 +51,8 @@ enum Verb {
     Data(data::Data),
     /// Solve crossbar circuits from case files, write them as netlists, draw their losses
     Circuit(circuit::Circuit),
+    /// Show device presets, and fit devices to measured pulse trains
+    Devices(devices::Devices),
     /// Measure how fast things are
     Bench(bench::Bench),
     /// Check what compilers do not: arrows between crates, paths in documents, licences, spelling
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
         }
         Verb::Data(verb) => verb.run(),
         Verb::Circuit(verb) => verb.run(),
+        Verb::Devices(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),
         Verb::Tidy(_) => tidy::Tidy::run(),
         Verb::Ci(_) => ci::Ci::run(),

@@ -19,6 +19,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::failure::{Failure, Outcome};
+use crate::plot::ALONE;
 use crate::workspace;
 
 /// `cargo xtask report`
@@ -72,8 +73,6 @@ pub(crate) fn render(dir: &Path) -> Result<PathBuf> {
 
 /// Every drawing of a page by a name made of its number and what it shows, fit to stand alone.
 fn figures(page: &str) -> Vec<(String, String)> {
-    const ALONE: &str = "<style>text { font-family: system-ui, sans-serif; }</style>\
-                         <rect width=\"100%\" height=\"100%\" fill=\"#fcfcfb\"/>";
     let drawings = page.split("<svg ").skip(1).filter_map(|rest| rest.split_once("</svg>"));
     drawings
         .enumerate()

@@ -27,10 +27,10 @@ use thiserror::Error;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-pub use keys::{KEYS, Value};
+pub use keys::{KEYS, Value, near_miss};
 pub use run::{Run, SplitSpec};
 
-use keys::{find, near_miss};
+use keys::find;
 
 /// A sweep: the runs that answer its question.
 #[derive(Debug)]
