@@ -24,6 +24,7 @@ impl Parameter {
             "cycle-to-cycle" => format!("C2C {name}"),
             "device-to-device" => format!("D2D {name}"),
             "response" => name.split_once('.').map_or(name, |(_, name)| name).to_owned(),
+            "window" if name == "assumed" => "window assumed".into(),
             "window" | "pulse" => name.to_owned(),
             _ => self.key.clone(),
         };

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use bitpulse_core::units::Siemens;
 use bitpulse_core::{SeedPath, Shape};
-use bitpulse_device::{Device, Polarity, Population, Portrait, ProgrammingError, Writing, portrait};
+use bitpulse_device::{
+    Device, Polarity, Population, Portrait, ProgrammingError, PulseLaw, Writing, portrait,
+};
 use clap::Args;
 use serde_json::json;
 
@@ -44,7 +46,7 @@ impl Derived {
         let law = device.law();
         Self {
             on_off_ratio: (window.g_min.0 > 0.0).then(|| window.g_max.0 / window.g_min.0),
-            symmetry_point: law.and_then(|law| law.symmetry_point()).map(|u| window.conductance(u)),
+            symmetry_point: law.and_then(PulseLaw::symmetry_point).map(|u| window.conductance(u)),
             middle_steps: law
                 .map(|law| [Polarity::Set, Polarity::Reset].map(|polarity| law.magnitude(0.5, polarity))),
         }
@@ -218,7 +220,7 @@ fn steps(area: &Area<'_>, portrait: &Portrait) -> Result<()> {
     let mut chart = frame(area, [&x, &y], [&titles[0], &titles[1]], 58)?;
     let mut ends = Vec::new();
     // The wider line shows where the two are one.
-    for (column, label, ink, width) in [(1, "SET", SET, 14), (2, "RESET", RESET, 6)] {
+    for (column, label, ink, width) in [(1, "SET", SET, 11), (2, "RESET", RESET, 7)] {
         let points: Vec<_> =
             portrait.steps.iter().map(|row| (g.value(row[0]), step.value(row[column]))).collect();
         line(&mut chart, &points, ink, 1.0, width)?;
