@@ -62,6 +62,8 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    // A reader that has seen enough, such as `head`, ends a command quietly, as it does with other programs.
+    sigpipe::reset();
     let cli = Cli::parse();
     // On a terminal, progress bars tell how far things are; elsewhere, plain lines do.
     let level = match (cli.verbose, std::io::stderr().is_terminal()) {
