@@ -93,15 +93,17 @@ impl RunRecord {
 }
 
 impl EpochRecord {
-    /// Every column by name, in order.
-    pub fn columns(&self, run: &str) -> Map<String, Json> {
+    /// Every column by name, in order. Of a run that holds out validation images there is nothing to say about the test
+    /// images.
+    pub fn columns(&self, run: &Run) -> Map<String, Json> {
+        let tested = |value: f64| if run.split.validation > 0 { Json::Null } else { json!(value) };
         let mut columns = Map::new();
-        columns.insert("run".into(), json!(run));
+        columns.insert("run".into(), json!(run.id));
         columns.insert("epoch".into(), json!(self.epoch));
         columns.insert("train_accuracy".into(), json!(self.train.accuracy));
-        columns.insert("test_accuracy".into(), json!(self.held_out.accuracy));
+        columns.insert("test_accuracy".into(), tested(self.held_out.accuracy));
         columns.insert("train_cross_entropy_nats".into(), json!(self.train.cross_entropy));
-        columns.insert("test_cross_entropy_nats".into(), json!(self.held_out.cross_entropy));
+        columns.insert("test_cross_entropy_nats".into(), tested(self.held_out.cross_entropy));
         columns.insert("train_seconds".into(), json!(self.train_seconds));
         columns
     }

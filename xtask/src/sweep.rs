@@ -91,7 +91,7 @@ impl Sweep {
                 let bar = progress.start(run);
                 let mut curve = Vec::new();
                 let record = execute(&sweep.name, run, &data[&run.split], |point| {
-                    curve.push(point.columns(&run.id));
+                    curve.push(point.columns(run));
                     progress.advance(&bar, point);
                 });
                 Progress::finish(&bar, &record);
