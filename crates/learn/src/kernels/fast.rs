@@ -152,14 +152,21 @@ pub(crate) fn add_rounded<R: Real>(
 }
 
 /// Appends the lines whose level is not zero, each level times `scale`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub(crate) fn nonzero<R: Real>(levels: &[R], scale: R, out: &mut Vec<(u32, R)>) {
     let start = out.len();
     out.resize(start + levels.len(), (0, R::zero()));
     let mut end = start;
-    for (line, &level) in (0..).zip(levels) {
-        // Written always, kept only if it counts: no branch for the CPU to guess wrong.
-        out[end] = (line, level * scale);
-        end += usize::from(level != R::zero());
+    for (block, levels) in levels.chunks(LANES).enumerate() {
+        // Images are dark in large parts.
+        if !levels.iter().fold(false, |any, level| any | (*level != R::zero())) {
+            continue;
+        }
+        for (line, &level) in ((block * LANES) as u32..).zip(levels) {
+            // Written always, kept only if it counts: no branch for the CPU to guess wrong.
+            out[end] = (line, level * scale);
+            end += usize::from(level != R::zero());
+        }
     }
     out.truncate(end);
 }
