@@ -78,6 +78,8 @@ impl Sweep {
             .with_context(|| format!("cannot make the folder {}", out.display()))
             .map_err(Failure::input)?;
         let data = data::prepare(&self.source, &sweep.runs)?;
+        // Before the runs, so that a sweep that is cut short can be reported on.
+        workspace::write_atomically(&out.join("sweep.toml"), self.describe(&name, &text).as_bytes())?;
         let jobs = self
             .jobs
             .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
@@ -99,9 +101,6 @@ impl Sweep {
                 finished.add(index, &record, curve)
             })
         })?;
-        let finished = finished.into_inner().expect("no thread panics while it holds this lock");
-        finished.write()?;
-        workspace::write_atomically(&out.join("sweep.toml"), self.describe(&name, &text).as_bytes())?;
         progress.clear();
         let page = report::render(&out)?;
         print!("{}", report::summary(&out)?);
