@@ -66,6 +66,11 @@ pub struct PassActivity {
     pub set_siemens: f64,
     /// Conductance of the cells during their RESET pulses, summed, in siemens. 0 for a software matrix.
     pub reset_siemens: f64,
+    /// Slots of time in which an array is pulsed: one for each time a set of lines is driven to program the cells where
+    /// they cross, whatever the number of cells.
+    pub pulse_slots: u64,
+    /// Steps of digital counters that stand for the lowest digit of a weight.
+    pub counter_steps: u64,
     /// Digital multiply-accumulates.
     pub macs: u64,
     /// Digital evaluations of an activation function or its derivative.
@@ -88,6 +93,8 @@ impl AddAssign<&PassActivity> for PassActivity {
         self.reset_pulses += other.reset_pulses;
         self.set_siemens += other.set_siemens;
         self.reset_siemens += other.reset_siemens;
+        self.pulse_slots += other.pulse_slots;
+        self.counter_steps += other.counter_steps;
         self.macs += other.macs;
         self.activations += other.activations;
         self.buffer_bits += other.buffer_bits;
