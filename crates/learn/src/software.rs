@@ -1,5 +1,6 @@
 use bitpulse_core::{
-    Activity, PassActivity, Readout, Real, SeedPath, Shape, Signal, Signals, SynapticMatrix, Update, rows,
+    Activity, PassActivity, Readout, Real, SeedPath, Shape, Signal, Signals, State, StateError,
+    SynapticMatrix, Update, rows,
 };
 use nalgebra::{DMatrixView, DMatrixViewMut, Dyn};
 
@@ -283,6 +284,19 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
 
     fn take_activity(&mut self) -> Activity {
         std::mem::take(&mut self.activity)
+    }
+
+    fn save(&self) -> State {
+        let mut state = State::default();
+        state.put("weights", &[self.shape.inputs, self.shape.outputs], self.weights());
+        state
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        let weights = state.get("weights", &[self.shape.inputs, self.shape.outputs])?;
+        self.program(weights, SeedPath::root(0));
+        self.activity = Activity::default();
+        Ok(())
     }
 }
 

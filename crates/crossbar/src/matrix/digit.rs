@@ -1,7 +1,7 @@
 //! One digit of all weights: an array of devices and what they are measured against.
 
-use bitpulse_core::{PassActivity, Pulse, Rng, SeedPath, Shape, Signal};
-use bitpulse_device::{Population, PulseTally, WriteVerify, Writing};
+use bitpulse_core::{PassActivity, Pulse, Rng, SeedPath, Shape, Signal, State, StateError};
+use bitpulse_device::{Population, PopulationState, PulseTally, WriteVerify, Writing};
 
 use super::spec::{Mapping, MatrixSpec, Reference};
 
@@ -381,6 +381,53 @@ impl Digit {
         if let Minus::Device(population) = &mut self.minus {
             population.age(elapsed);
         }
+    }
+
+    /// All that changes, below `name`.
+    pub(super) fn save(&self, state: &mut State, name: &str) {
+        let mut part = State::default();
+        part.put("sign", &[1], vec![self.sign]);
+        if let Some(Shares { plus, minus }) = &self.shares {
+            part.put("shares-plus", &[plus.len()], plus.clone());
+            part.put("shares-minus", &[minus.len()], minus.clone());
+        }
+        for (side, population) in ["plus", "minus"].iter().zip(self.populations()) {
+            let PopulationState { conductances, hidden, ages_s, pulses } = population.state();
+            let mut devices = State::default();
+            devices.put("conductances", &[conductances.len()], conductances);
+            devices.put("hidden", &[hidden.len()], hidden);
+            devices.put("ages", &[ages_s.len()], ages_s);
+            devices.put("pulses", &[pulses.len()], pulses);
+            part.nest(side, devices);
+        }
+        state.nest(name, part);
+    }
+
+    /// Goes on from what [`Digit::save`] put below `name`.
+    pub(super) fn restore(&mut self, state: &State, name: &str) -> Result<(), StateError> {
+        let part = state.part(name);
+        self.sign = part.get("sign", &[1])?[0];
+        if let Some(Shares { plus, minus }) = &mut self.shares {
+            let length = [plus.len()];
+            plus.copy_from_slice(part.get("shares-plus", &length)?);
+            minus.copy_from_slice(part.get("shares-minus", &length)?);
+        }
+        let restore = |population: &mut Population, side: &str| {
+            let devices = part.part(side);
+            let lengths = population.state();
+            population.restore(&PopulationState {
+                conductances: devices.get("conductances", &[lengths.conductances.len()])?.to_vec(),
+                hidden: devices.get("hidden", &[lengths.hidden.len()])?.to_vec(),
+                ages_s: devices.get("ages", &[lengths.ages_s.len()])?.to_vec(),
+                pulses: devices.get("pulses", &[lengths.pulses.len()])?.to_vec(),
+            });
+            Ok(())
+        };
+        restore(&mut self.plus, "plus")?;
+        if let Minus::Device(population) = &mut self.minus {
+            restore(population, "minus")?;
+        }
+        Ok(())
     }
 
     /// The populations, for inspection: the device array, and its counterpart where that is of devices too.

@@ -8,7 +8,7 @@ mod update;
 mod wired;
 
 use bitpulse_core::rows::stride;
-use bitpulse_core::{Activity, Readout, SeedPath, Shape, Signals, SynapticMatrix, Update};
+use bitpulse_core::{Activity, Readout, SeedPath, Shape, Signals, State, StateError, SynapticMatrix, Update};
 use bitpulse_device::{Elapsed, Lifetime, Population, Writing};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -345,5 +345,57 @@ impl SynapticMatrix for CrossbarMatrix {
 
     fn take_activity(&mut self) -> Activity {
         std::mem::take(&mut self.activity)
+    }
+
+    fn save(&self) -> State {
+        let mut state = State::default();
+        state.put("updates", &[1], vec![self.updates]);
+        let Staleness { refreshes, last, worst } = self.staleness;
+        state.put("map-refreshes", &[1], vec![refreshes]);
+        state.put("map-errors", &[2], vec![last, worst]);
+        let cells = [self.shape.inputs, self.shape.outputs];
+        if !self.counters.is_empty() {
+            let counters: Vec<i32> = self.counters.iter().map(|count| i32::from(*count)).collect();
+            state.put("counters", &cells, counters);
+        }
+        for (name, values) in [("buffer", &self.buffer), ("memory", &self.memory), ("written", &self.written)]
+        {
+            if !values.is_empty() {
+                state.put(name, &cells, values.clone());
+            }
+        }
+        for (k, digit) in self.digits.iter().enumerate() {
+            digit.save(&mut state, &format!("digit-{k}"));
+        }
+        state
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.updates = state.get("updates", &[1])?[0];
+        let errors: &[f64] = state.get("map-errors", &[2])?;
+        let refreshes = state.get("map-refreshes", &[1])?[0];
+        self.staleness = Staleness { refreshes, last: errors[0], worst: errors[1] };
+        let cells = [self.shape.inputs, self.shape.outputs];
+        if !self.counters.is_empty() {
+            let counters: &[i32] = state.get("counters", &cells)?;
+            for (counter, &count) in self.counters.iter_mut().zip(counters) {
+                // Counters stay below their limit, which fits 16 bits.
+                *counter = count as i16;
+            }
+        }
+        let Self { buffer, memory, written, .. } = self;
+        for (name, values) in [("buffer", buffer), ("memory", memory), ("written", written)] {
+            if !values.is_empty() {
+                values.copy_from_slice(state.get(name, &cells)?);
+            }
+        }
+        for (k, digit) in self.digits.iter_mut().enumerate() {
+            digit.restore(state, &format!("digit-{k}"))?;
+        }
+        for row in 0..self.shape.inputs {
+            self.redraw(row);
+        }
+        self.activity = Activity::default();
+        Ok(())
     }
 }
