@@ -25,7 +25,6 @@
 )]
 
 mod case;
-mod chebyshev;
 mod circuit;
 mod fidelity;
 mod gradient;
@@ -34,6 +33,7 @@ mod netlist;
 mod nodes;
 mod nonlinear;
 pub mod periphery;
+mod refine;
 mod solve;
 mod tiling;
 

@@ -3,7 +3,7 @@ use thiserror::Error;
 use crate::circuit::{Circuit, Read};
 use crate::lines::Network;
 use crate::nodes::Nodes;
-use crate::{chebyshev, gradient};
+use crate::{gradient, refine};
 
 /// When a solve is done.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,9 +72,9 @@ pub struct Solution {
 #[derive(Clone, Debug)]
 pub struct Solver {
     network: Network,
-    plan: Option<chebyshev::Plan>,
+    plan: Option<refine::Plan>,
     one: gradient::Work,
-    many: chebyshev::Work,
+    many: refine::Work,
 }
 
 impl Solver {
@@ -94,7 +94,7 @@ impl Solver {
     }
 
     fn of(network: Network) -> Self {
-        Self { network, plan: None, one: gradient::Work::default(), many: chebyshev::Work::default() }
+        Self { network, plan: None, one: gradient::Work::default(), many: refine::Work::default() }
     }
 
     /// How many lines are driven.
@@ -118,10 +118,10 @@ impl Solver {
         let mut solution =
             Solution { output_amperes: vec![0.0; vectors * outputs], residual: 0.0, iterations: 0 };
         // Fewer vectors than lanes do not repay the bound of the spectrum.
-        let together = if vectors < chebyshev::LANES { 1 } else { chebyshev::LANES };
+        let together = if vectors < refine::LANES { 1 } else { refine::LANES };
         let blocks = volts.chunks(together * inputs);
         for (volts, amperes) in blocks.zip(solution.output_amperes.chunks_mut(together * outputs)) {
-            let many = if together > 1 { self.solve_many(volts, settings, amperes) } else { None };
+            let many = if together > 1 { self.solve_many(volts, settings, amperes)? } else { None };
             let (residual, iterations) = match many {
                 Some(report) => report,
                 None => self.solve_each(volts, settings, amperes)?,
@@ -201,26 +201,42 @@ impl Solver {
         volts: &[f64],
         settings: &Settings,
         amperes: &mut [f64],
-    ) -> Option<(f64, usize)> {
-        let Self { network, plan, many: work, .. } = self;
-        let plan = plan.get_or_insert_with(|| chebyshev::Plan::new(network));
-        if !plan.applies(network, settings.tolerance) {
-            return None;
+    ) -> Result<Option<(f64, usize)>, SolveError> {
+        let Self { network, plan, one, many: work } = self;
+        if plan.is_none() {
+            *plan = refine::Plan::new(network);
+        }
+        let Some(plan) = plan else { return Ok(None) };
+        if plan.is_new() {
+            // The largest of the vectors shows the way to all.
+            let square = |vector: &&[f64]| vector.iter().map(|v| v * v).sum::<f64>();
+            let vectors = volts.chunks_exact(network.rows);
+            let Some(vector) = vectors.max_by(|a, b| square(a).total_cmp(&square(b))) else {
+                return Ok(None);
+            };
+            one.resize(network);
+            set_sources(network, vector, one);
+            let report = gradient::solve(network, None, false, settings, one)?;
+            if !plan.learn(&one.steps, report) {
+                return Ok(None);
+            }
         }
         work.resize(network);
-        work.sources.fill([0.0; chebyshev::LANES]);
+        let sources = work.sources();
+        sources.fill([0.0; refine::LANES]);
         for (lane, vector) in volts.chunks_exact(network.rows).enumerate() {
             for (line, &v) in vector.iter().enumerate() {
-                work.sources[network.driven_line(line)][lane] = v;
+                sources[network.driven_line(line)][lane] = v;
             }
         }
-        let report = plan.solve(network, settings.tolerance, work)?;
+        let Some(report) = plan.solve(network, settings, work) else { return Ok(None) };
+        let outputs = work.outputs();
         for (lane, vector) in amperes.chunks_exact_mut(network.cols).enumerate() {
             for (line, i) in vector.iter_mut().enumerate() {
-                *i = work.outputs[network.sensed_line(line)][lane];
+                *i = outputs[network.sensed_line(line)][lane];
             }
         }
-        Some(report)
+        Ok(Some(report))
     }
 
     fn solve_each(
