@@ -3,7 +3,7 @@
 //! An implementation with noisy devices runs them with its noise set to zero and its steps fine, and gives the
 //! tolerance that its own quantisation justifies.
 
-use crate::{Activity, Pulse, Readout, Real, SeedPath, Shape, Signals, SynapticMatrix, Update};
+use crate::{Activity, Pulse, Readout, Real, SeedPath, Shape, Signals, State, SynapticMatrix, Update};
 
 /// How far an implementation may be from real arithmetic.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,8 @@ pub fn check<R: Real, M: SynapticMatrix<R>>(tolerance: Tolerance, make: impl Fn(
         silence_changes_nothing_and_pulses_nothing(&mut make(shape), seed);
         the_same_call_gives_the_same_bits(&mut make(shape), &mut make(shape), seed);
         activity_counts_from_the_last_call(&mut make(shape), seed);
+        a_restored_matrix_goes_on_as_the_saved_one(&mut make(shape), &mut make(shape), seed);
+        a_state_of_another_shape_is_refused(&make(shape), &mut make(Shape { inputs: inputs + 1, outputs }));
     }
 }
 
@@ -288,4 +290,59 @@ fn activity_counts_from_the_last_call<R: Real>(matrix: &mut impl SynapticMatrix<
     assert!(activity.forward.comparisons >= shape.outputs as u64, "every comparator is counted");
     assert_eq!(activity.forward.adc.total(), 0, "comparators convert nothing");
     assert_eq!(matrix.take_activity(), Activity::default(), "taking starts counting anew");
+}
+
+/// Some learning: reads in both directions and updates of both kinds, each at its own path.
+fn exercised<R: Real>(
+    matrix: &mut impl SynapticMatrix<R>,
+    rounds: std::ops::Range<u64>,
+    seed: SeedPath,
+) -> Vec<R> {
+    let shape = matrix.shape();
+    let mut read = Vec::new();
+    for round in rounds {
+        let at = seed.index(round);
+        let x: Vec<R> = values(at.child("x"), shape.inputs);
+        let e: Vec<R> = values(at.child("e"), shape.outputs);
+        let inputs = analog(shape.inputs, std::slice::from_ref(&x));
+        let errors = analog(shape.outputs, std::slice::from_ref(&e));
+        let (mut z, mut a) = (vec![R::zero(); shape.outputs], vec![R::zero(); shape.inputs]);
+        matrix.forward(&inputs, Readout::Converter, at.child("forward"), &mut z);
+        matrix.backward(&errors, Readout::Comparator { decisions: 1 }, at.child("backward"), &mut a);
+        matrix.update(&inputs, &errors, Update::Pulses { step: 0.01, per_unit: 2 }, at.child("pulses"));
+        matrix.update(&inputs, &errors, Update::Exact { step: 0.01 }, at.child("exact"));
+        read.extend(z.into_iter().chain(a));
+    }
+    read
+}
+
+fn a_restored_matrix_goes_on_as_the_saved_one<R: Real>(
+    saved: &mut impl SynapticMatrix<R>,
+    fresh: &mut impl SynapticMatrix<R>,
+    seed: SeedPath,
+) {
+    programmed(saved, seed);
+    // An uneven number of rounds, so that whatever happens now and then is under way when the state is taken.
+    exercised(saved, 0..7, seed);
+    saved.take_activity();
+    let state = saved.save();
+    // What the other did before must not matter.
+    programmed(fresh, seed.child("other"));
+    exercised(fresh, 0..3, seed.child("other"));
+    fresh.restore(&state).expect("a state is restored into a matrix built alike");
+    assert_eq!(fresh.save(), state, "a state that was restored is saved again as it was");
+    assert_eq!(fresh.take_activity(), Activity::default(), "a restored matrix counts anew");
+    assert_eq!(fresh.weights(), saved.weights(), "a restored matrix has the weights that were saved");
+    let [expected, found] = [exercised(saved, 7..30, seed), exercised(fresh, 7..30, seed)];
+    assert_eq!(found, expected, "a restored matrix reads as the saved one");
+    assert_eq!(fresh.weights(), saved.weights(), "a restored matrix is moved as the saved one");
+    assert_eq!(fresh.take_activity(), saved.take_activity(), "a restored matrix counts as the saved one");
+}
+
+fn a_state_of_another_shape_is_refused<R: Real>(
+    matrix: &impl SynapticMatrix<R>,
+    other: &mut impl SynapticMatrix<R>,
+) {
+    assert!(other.restore(&matrix.save()).is_err(), "the state of a matrix of another shape is refused");
+    assert!(other.restore(&State::default()).is_err(), "an empty state is refused");
 }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Activity, Real, SeedPath, Signals};
+use crate::{Activity, Real, SeedPath, Signals, State, StateError};
 
 /// The size of a synaptic matrix: `inputs` word lines by `outputs` bit lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,4 +83,15 @@ pub trait SynapticMatrix<R: Real = f32>: Send {
 
     /// What was done since the last call, and starts counting anew.
     fn take_activity(&mut self) -> Activity;
+
+    /// All that later calls depend on, so that a matrix built alike goes on from it bit for bit. What was counted is not
+    /// part of it: take it first. Neither is what building the matrix anew gives again, such as devices drawn from a
+    /// seed.
+    fn save(&self) -> State;
+
+    /// Goes on from what [`SynapticMatrix::save`] of a matrix built alike gave, and counts anew.
+    ///
+    /// # Errors
+    /// When `state` is not that of such a matrix; this one is then to be thrown away.
+    fn restore(&mut self, state: &State) -> Result<(), StateError>;
 }

@@ -1,5 +1,6 @@
 use bitpulse_core::{
-    Activity, Pulse, Readout, Real, Rng, SeedPath, Shape, Signal, Signals, SynapticMatrix, Update,
+    Activity, Pulse, Readout, Real, Rng, SeedPath, Shape, Signal, Signals, State, StateError, SynapticMatrix,
+    Update, rows,
 };
 use rand::RngExt;
 use thiserror::Error;
@@ -114,6 +115,9 @@ const EVALUATION_BATCH: usize = 64;
 /// Weight of the newest sample in the running mean of the error's magnitude.
 const ERROR_MEAN_RATE: f64 = 0.001;
 
+/// What a state holds in place of the mean of a layer that no error has reached yet; means are not negative.
+const NO_MEAN: f64 = -1.0;
+
 /// The least probability that enters a logarithm.
 const LEAST_PROBABILITY: f64 = 1e-12;
 
@@ -226,6 +230,32 @@ impl<R: Real> Network<R> {
             sum += &matrix.take_activity();
         }
         sum
+    }
+
+    /// All that later calls depend on, so that a network built alike goes on from it bit for bit. What was counted is not
+    /// part of it: take it first.
+    pub fn save(&self) -> State {
+        let mut state = State::default();
+        for (layer, matrix) in self.matrices.iter().enumerate() {
+            state.nest(&format!("layer-{layer}"), matrix.save());
+        }
+        let means: Vec<f64> = self.error_means.iter().map(|mean| mean.unwrap_or(NO_MEAN)).collect();
+        state.put("error-means", &[means.len()], means);
+        state
+    }
+
+    /// Goes on from what [`Network::save`] of a network built alike gave, and counts anew.
+    ///
+    /// # Errors
+    /// When `state` is not that of such a network; this one is then to be thrown away.
+    pub fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        for (layer, matrix) in self.matrices.iter_mut().enumerate() {
+            matrix.restore(&state.part(&format!("layer-{layer}")))?;
+        }
+        let means: &[f64] = state.get("error-means", &[self.error_means.len()])?;
+        self.error_means = means.iter().map(|&mean| (mean != NO_MEAN).then_some(mean)).collect();
+        self.activity = Activity::default();
+        Ok(())
     }
 
     /// One step of learning from the examples numbered `batch`, weights held still until the whole batch is through.
@@ -446,7 +476,7 @@ impl<R: Real> Network<R> {
                     let delta = &mut scratch.outputs;
                     relative_error(rule, z, target, delta);
                     scratch.draws.resize(classes, 0);
-                    fast::fill_draws(rng, &mut scratch.draws);
+                    rows::fill_draws(rng, &mut scratch.draws);
                     activity.backward.activations += classes as u64;
                     activity.backward.random_bits += classes as u64 * u64::from(per_unit);
                     for (line, (&delta, &draw)) in (0..).zip(delta.iter().zip(&scratch.draws)) {
@@ -640,7 +670,7 @@ fn code_input<R: Real>(
         }
         InputCoding::Bits { pulses } => {
             draws.resize(lines.len(), 0);
-            fast::fill_draws(rng, draws);
+            rows::fill_draws(rng, draws);
             if pulses == 1 {
                 out.push_bits_with(|out| {
                     fast::pixel_bits(lines, levels, draws, out);
@@ -673,7 +703,7 @@ fn fire<R: Real>(
     let gain = R::of(rule.gain);
     let bias = z.len() as u32;
     draws.resize(z.len(), 0);
-    fast::fill_draws(rng, draws);
+    rows::fill_draws(rng, draws);
     if pulses == 1 && rule.activation == Activation::HardSigmoid {
         out.push_bits_with(|out| {
             fast::hard_sigmoid_bits(z, gain, draws, out);
