@@ -73,6 +73,9 @@ pub struct PassActivity {
     pub counter_steps: u64,
     /// Digital multiply-accumulates.
     pub macs: u64,
+    /// Digital additions without a product, such as of the converted partial sums of tiles: one for each value added to
+    /// another, so that the sum of `n` values counts `n - 1`.
+    pub adds: u64,
     /// Digital evaluations of an activation function or its derivative.
     pub activations: u64,
     /// Values written to and read back from a buffer between layers or passes, in bits.
@@ -96,6 +99,7 @@ impl AddAssign<&PassActivity> for PassActivity {
         self.pulse_slots += other.pulse_slots;
         self.counter_steps += other.counter_steps;
         self.macs += other.macs;
+        self.adds += other.adds;
         self.activations += other.activations;
         self.buffer_bits += other.buffer_bits;
     }
