@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use bitpulse_core::{Activity, SeedPath, State};
+use bitpulse_crossbar::CrossbarMatrix;
 use bitpulse_learn::{Evaluation, Examples, Inference, Network, Rule, Training, cosine, mean_update};
 use clap::Args;
 use serde_json::Value as Json;
@@ -113,16 +114,10 @@ impl Keeper for Tell {
 /// Samples between two questions to the [`Keeper`], rounded to batches.
 const SEGMENT_SAMPLES: usize = 256;
 
-/// The network of a run before it learns.
-fn network(run: &Run) -> Network<f32> {
-    Network::software(run.rule.clone(), &run.widths, SeedPath::root(run.seed).child("init"))
-        .expect("a run's rule and widths are checked when its settings are read")
-}
-
 /// The training of a run before its first batch.
 pub fn training(run: &Run) -> Training {
-    let seed = SeedPath::root(run.seed).child("train");
-    Training::new(network(run), run.schedule, run.epochs, run.batch, seed)
+    let seed = SeedPath::root(run.seed);
+    Training::new(network(run, seed), run.schedule, run.epochs, run.batch, seed.child("train"))
 }
 
 /// Trains `run`, from scratch or from where it was left, and tests it; `None` where `keeper` ended it.
@@ -200,6 +195,23 @@ pub fn execute(
         activity,
         curve,
     }))
+}
+
+/// The network of a run, its weights on what the run says.
+fn network(run: &Run, seed: SeedPath) -> Network<f32> {
+    let init = seed.child("init");
+    let network = match &run.hardware {
+        None => Network::software(run.rule.clone(), &run.widths, init),
+        Some(spec) => {
+            let mut layers = 0..;
+            Network::new(run.rule.clone(), &run.widths, init, |shape| {
+                let at = seed.child("hardware").index(layers.next().unwrap_or_default());
+                let matrix = CrossbarMatrix::new(spec, shape, at);
+                Box::new(matrix.expect("a run's hardware is checked when its settings are read"))
+            })
+        }
+    };
+    network.expect("a run's rule and widths are checked when its settings are read")
 }
 
 /// Examples and presentations of each over which the mean direction of the pulses is measured.

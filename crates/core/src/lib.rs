@@ -8,6 +8,7 @@
 //! * [`Signals`]: what travels along the lines, analog levels or counted pulses, for a batch of samples,
 //! * [`SeedPath`]: every random number is a pure function of a root seed and a path,
 //! * [`Activity`]: what the hardware did, counted; joules appear only in `bitpulse-energy`,
+//! * [`rows`]: the walks over a matrix in memory that implementations of the seam share,
 //! * [`State`]: what a checkpoint holds of a matrix or network,
 //! * [`units`]: volts, siemens and seconds as newtypes that parse `"50 uS"`.
 //!
@@ -34,6 +35,7 @@ mod activity;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod real;
+pub mod rows;
 mod seed;
 mod signal;
 mod state;

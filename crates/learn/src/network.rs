@@ -1,6 +1,6 @@
 use bitpulse_core::{
     Activity, Pulse, Readout, Real, Rng, SeedPath, Shape, Signal, Signals, State, StateError, SynapticMatrix,
-    Update,
+    Update, rows,
 };
 use rand::RngExt;
 use thiserror::Error;
@@ -476,7 +476,7 @@ impl<R: Real> Network<R> {
                     let delta = &mut scratch.outputs;
                     relative_error(rule, z, target, delta);
                     scratch.draws.resize(classes, 0);
-                    fast::fill_draws(rng, &mut scratch.draws);
+                    rows::fill_draws(rng, &mut scratch.draws);
                     activity.backward.activations += classes as u64;
                     activity.backward.random_bits += classes as u64 * u64::from(per_unit);
                     for (line, (&delta, &draw)) in (0..).zip(delta.iter().zip(&scratch.draws)) {
@@ -670,7 +670,7 @@ fn code_input<R: Real>(
         }
         InputCoding::Bits { pulses } => {
             draws.resize(lines.len(), 0);
-            fast::fill_draws(rng, draws);
+            rows::fill_draws(rng, draws);
             if pulses == 1 {
                 out.push_bits_with(|out| {
                     fast::pixel_bits(lines, levels, draws, out);
@@ -703,7 +703,7 @@ fn fire<R: Real>(
     let gain = R::of(rule.gain);
     let bias = z.len() as u32;
     draws.resize(z.len(), 0);
-    fast::fill_draws(rng, draws);
+    rows::fill_draws(rng, draws);
     if pulses == 1 && rule.activation == Activation::HardSigmoid {
         out.push_bits_with(|out| {
             fast::hard_sigmoid_bits(z, gain, draws, out);

@@ -20,6 +20,7 @@
 //! Of several values for one setting, `--set` counts before `[axes]`, that before `[rules.NAME]`, that before `[base]`,
 //! and that before the default.
 
+mod hardware;
 mod keys;
 mod run;
 
@@ -425,7 +426,7 @@ impl Reader<'_> {
                     Some(new) if new.asked == 1 => result.push(Axis(vec![(*key, new.clone())])),
                     Some(new) => {
                         let message = format!(
-                            "`{key}` changes together with other settings, at {}: allowed are 1 value or {}, found {}",
+                            "`{key}`: changes together with other settings, at {}: allowed are 1 value or {}, found {}",
                             given.place, given.asked, new.asked
                         );
                         self.problem(new.place.clone(), message);

@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 
+use bitpulse_crossbar::MatrixSpec;
 use bitpulse_learn::{
     Activation, Combine, Decay, Derivative, ErrorSignal, HiddenError, InputCoding, Loss, OutputError,
     Precision, Rule, RuleError, Schedule,
 };
 
 use super::Value;
+use super::hardware::hardware;
 use super::keys::parse_network;
 
 /// One training: its settings as given and as they are used.
@@ -25,6 +27,8 @@ pub struct Run {
     pub sampled_inference: bool,
     pub combine: Combine,
     pub split: SplitSpec,
+    /// What holds the weights; `None` for software.
+    pub hardware: Option<MatrixSpec>,
 }
 
 /// Which images a run sees.
@@ -77,6 +81,10 @@ impl Run {
             );
             problems.push(("train-count", message));
         }
+        let hardware = hardware(&get).unwrap_or_else(|mut wrong| {
+            problems.append(&mut wrong);
+            None
+        });
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -98,9 +106,10 @@ impl Run {
             epochs: get.whole("epochs") as u32,
             batch: get.whole("batch"),
             evaluate_every: get.whole("evaluate-every") as u32,
-            sampled_inference: settings["sampled-inference"] == Value::Flag(true),
+            sampled_inference: get.flag("sampled-inference"),
             combine: if get.text("combine") == "vote" { Combine::Vote } else { Combine::Average },
             split,
+            hardware,
             settings,
         })
     }
@@ -119,27 +128,39 @@ impl Run {
 
 /// Checked settings by their type. The table of keys gives every setting a default and one type, so a look-up by name
 /// and type can fail only by a typing mistake in this file, which every test of a spec would meet.
-struct Get<'a>(&'a BTreeMap<&'static str, Value>);
+pub(super) struct Get<'a>(&'a BTreeMap<&'static str, Value>);
 
 impl<'a> Get<'a> {
-    fn text(&self, key: &str) -> &'a str {
+    pub(super) fn text(&self, key: &str) -> &'a str {
         match &self.0[key] {
             Value::Text(text) => text,
             other => unreachable!("`{key}` is checked to be a text, not {other}"),
         }
     }
 
-    fn whole(&self, key: &str) -> usize {
+    pub(super) fn whole(&self, key: &str) -> usize {
         match &self.0[key] {
             Value::Integer(value) => *value as usize,
             other => unreachable!("`{key}` is checked to be a whole number, not {other}"),
         }
     }
 
-    fn number(&self, key: &str) -> f64 {
+    pub(super) fn number(&self, key: &str) -> f64 {
         match &self.0[key] {
             Value::Number(value) => *value,
             other => unreachable!("`{key}` is checked to be a number, not {other}"),
+        }
+    }
+
+    pub(super) fn flag(&self, key: &str) -> bool {
+        self.0[key] == Value::Flag(true)
+    }
+
+    /// The number that stands in place of what a device file says; `None` for `file`.
+    pub(super) fn changed(&self, key: &str) -> Option<f64> {
+        match &self.0[key] {
+            Value::Number(value) => Some(*value),
+            _ => None,
         }
     }
 

@@ -16,7 +16,7 @@ use super::{Grid, default_folder, read};
 use crate::data::{self, Prepared};
 use crate::failure::{Failure, Outcome};
 use crate::record::SAMPLE_COUNTS;
-use crate::spec::{self, Run, Value};
+use crate::spec::{self, Run};
 use crate::train;
 
 /// `cargo xtask sweep plan`
@@ -157,17 +157,13 @@ fn weights(run: &Run) -> u64 {
 }
 
 fn checkpoint_bytes(run: &Run) -> u64 {
-    weights(run) * if is_software(run) { 4 } else { 64 } + 8192
+    weights(run) * if run.hardware.is_none() { 4 } else { 64 } + 8192
 }
 
 /// Memory that a run needs at its greatest: the network and its copy at the end, sums of updates in double precision, and
 /// a checkpoint on its way to the disk. Devices have a state each.
 fn memory_bytes(run: &Run) -> u64 {
-    weights(run) * if is_software(run) { 56 } else { 512 } + (4 << 20)
-}
-
-fn is_software(run: &Run) -> bool {
-    run.settings.get("device") == Some(&Value::Text("software".into()))
+    weights(run) * if run.hardware.is_none() { 56 } else { 512 } + (4 << 20)
 }
 
 /// Runs at the same time: as many as asked for, or one for each core, but not more than memory holds.
