@@ -20,7 +20,7 @@ use clap::Args;
 
 use crate::failure::{Failure, Outcome};
 use crate::plot::ALONE;
-use crate::sweep::{Folder, collect};
+use crate::sweep::{Folder, conclude};
 use crate::workspace;
 
 pub(crate) use read::FIRST_SETTING;
@@ -38,11 +38,10 @@ impl Report {
     pub fn run(self) -> Outcome {
         let folder = Folder::open(&self.dir)?;
         let sweep = folder.sweep()?;
-        if collect(&folder, &sweep)? == 0 {
+        let Some(conclusion) = conclude(&folder, &sweep)? else {
             return Err(Failure::input(anyhow!("no run of {} is done yet", self.dir.display())));
-        }
-        let page = render(&self.dir).map_err(Failure::input)?;
-        println!("{}", page.display());
+        };
+        println!("{}", conclusion.page.display());
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use csv::StringRecord;
 use serde_json::json;
 
-use super::{Folder, collect};
+use super::{Folder, collect::collect};
 use crate::failure::{Failure, Outcome};
 use crate::report::{Difference, FIRST_SETTING, Verdict};
 
@@ -177,6 +177,7 @@ impl Table {
         let file = if path.is_dir() {
             if path.join("folder.json").exists() {
                 let folder = Folder::open(path)?;
+                let _lock = folder.lock()?;
                 collect(&folder, &folder.sweep()?)?;
             }
             path.join("results.csv")

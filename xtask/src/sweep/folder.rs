@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/folder.json            format, and the command that makes the sweep
 //! DIR/sweep.toml             the sweep file as it was given
+//! DIR/lock                   held by the process that writes tables and report
 //! DIR/runs/HASH/             one run, named by the hash of all its settings
 //!     run.toml               all its settings
 //!     lock                   held by the process that runs it; the system lets go of it with the process
@@ -112,11 +113,15 @@ impl Folder {
             return Err(Failure::input(anyhow!(message)));
         }
         let make = || -> Result<()> {
-            let runs = dir.join("runs");
-            std::fs::create_dir_all(&runs)
-                .with_context(|| format!("cannot make the folder {}", runs.display()))?;
+            let make_folder = |path: &Path| {
+                std::fs::create_dir_all(path)
+                    .with_context(|| format!("cannot make the folder {}", path.display()))
+            };
+            make_folder(dir)?;
+            // The manifest first: another process that sees runs looks for it.
+            write_if_new(&dir.join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
             write_if_new(&dir.join(SPEC), text.as_bytes())?;
-            write_if_new(&dir.join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)
+            make_folder(&dir.join("runs"))
         };
         make().map_err(Failure::input)?;
         Ok(Self { dir: dir.into(), manifest })
@@ -166,6 +171,16 @@ impl Folder {
         let settings = resolved(run);
         let name = hexadecimal(&Sha256::digest(&settings)[..8]);
         RunFolder { dir: self.dir.join("runs").join(&name), name, settings }
+    }
+
+    /// Waits until this process alone may write the tables and the report; it may until the file is dropped.
+    pub fn lock(&self) -> Result<File> {
+        let path = self.dir.join(LOCK);
+        let lock = File::options().create(true).append(true).open(&path);
+        let lock = lock.with_context(|| format!("cannot write {}", path.display()))?;
+        lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+        remove_leftovers(&self.dir)?;
+        Ok(lock)
     }
 
     /// Names of all folders of runs, of this sweep or another.
@@ -232,6 +247,19 @@ fn write_if_new(path: &Path, contents: &[u8]) -> Result<()> {
         return Ok(());
     }
     write_atomically(path, contents)
+}
+
+/// Removes what a process that died was writing.
+fn remove_leftovers(dir: &Path) -> Result<()> {
+    let entries =
+        std::fs::read_dir(dir).with_context(|| format!("cannot read the folder {}", dir.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(workspace::ASIDE)) {
+            std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// The folder of one run.
@@ -315,21 +343,9 @@ impl RunFolder {
         }
         // For people only: it is the lock that counts, and a process that died holds none.
         let _ = lock.set_len(0).and_then(|()| lock.write_all(holder().as_bytes()));
-        self.remove_leftovers()?;
+        remove_leftovers(&self.dir)?;
         write_if_new(&self.path(SETTINGS), self.settings.as_bytes())?;
         Ok(Claim::Held(Held { folder: self, _lock: lock }))
-    }
-
-    /// What a process that died was writing.
-    fn remove_leftovers(&self) -> Result<()> {
-        let read = |error| anyhow!("cannot read the folder {}: {error}", self.dir.display());
-        for entry in std::fs::read_dir(&self.dir).map_err(read)? {
-            let path = entry.map_err(read)?.path();
-            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(workspace::ASIDE)) {
-                std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-            }
-        }
-        Ok(())
     }
 
     /// Whether the run is done, and every file of it as it was written.

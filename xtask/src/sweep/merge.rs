@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 
-use super::collect;
 use super::folder::Folder;
+use super::{conclude, tell_results};
 use crate::failure::{Failure, Outcome};
-use crate::report;
 
 /// `cargo xtask sweep merge`
 #[derive(Args)]
@@ -48,11 +47,9 @@ impl Merge {
                 target.copy_from(&source)?;
             }
         }
-        let done = collect(&folder, &sweep)?;
-        let page = report::render(folder.dir())?;
+        let done = conclude(&folder, &sweep)?.map_or(0, |conclusion| conclusion.done);
         println!("{done} of {} runs are done", sweep.runs.len());
-        println!("results: {}", folder.dir().join("results.csv").display());
-        println!("report:  {}", page.display());
+        tell_results(&folder);
         Ok(())
     }
 }

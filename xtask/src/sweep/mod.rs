@@ -24,7 +24,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 
-pub use collect::collect;
 pub use folder::{Folder, Manifest};
 
 use crate::data::{self, Source};
@@ -258,14 +257,10 @@ impl How {
         if let Some(Shard { part, parts }) = self.shard {
             println!("part {part} of {parts}: {line}");
             println!("when all parts are done: cargo xtask report {}", folder.dir().display());
-        } else if collect(folder, sweep)? == 0 {
-            println!("no run is done");
-        } else {
-            let page = report::render(folder.dir())?;
+        } else if conclude(folder, sweep)?.is_some() {
             print!("{}", report::summary(folder.dir())?);
             println!("\n{line}");
-            println!("results: {}", folder.dir().join("results.csv").display());
-            println!("report:  {}", page.display());
+            tell_results(folder);
         }
         if ended.failed.is_empty() {
             return Ok(());
@@ -290,6 +285,30 @@ impl How {
         }
         command
     }
+}
+
+/// What a sweep has so far.
+pub struct Conclusion {
+    /// Runs that are done.
+    pub done: usize,
+    pub page: PathBuf,
+}
+
+/// Writes tables and report of the runs of `sweep` that are done; `None` where none is.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn conclude(folder: &Folder, sweep: &spec::Sweep) -> anyhow::Result<Option<Conclusion>> {
+    let _lock = folder.lock()?;
+    match collect::collect(folder, sweep)? {
+        0 => Ok(None),
+        done => Ok(Some(Conclusion { done, page: report::render(folder.dir())? })),
+    }
+}
+
+fn tell_results(folder: &Folder) {
+    println!("results: {}", folder.dir().join("results.csv").display());
+    println!("report:  {}", folder.dir().join("report.html").display());
 }
 
 /// A word as a shell reads it.

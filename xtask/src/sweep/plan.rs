@@ -64,7 +64,7 @@ impl Plan {
             rows.push((run, run_folder, cost(run, &data[&run.split], speed), done));
         }
         let open = || rows.iter().filter(|(.., done)| !done);
-        let seconds: f64 = open().map(|(_, _, cost, _)| cost.seconds).sum();
+        let seconds = open().fold(0.0, |sum, (_, _, cost, _)| sum + cost.seconds);
         let longest = open().map(|(_, _, cost, _)| cost.seconds).fold(0.0, f64::max);
         let bytes: u64 = open().map(|(_, _, cost, _)| cost.bytes).sum();
         let together = (seconds / jobs as f64).max(longest);
