@@ -222,8 +222,13 @@ const COSINE_REPEATS: u32 = 20;
 /// `None` for high precision itself.
 fn pulse_gradient_cosine(network: &Network<f32>, examples: &Examples, at: SeedPath) -> Option<Vec<f64>> {
     let rule = network.rule().clone();
-    let exact =
-        Rule { activation: rule.activation, gain: rule.gain, loss: rule.loss, ..Rule::high_precision() };
+    let exact = Rule {
+        activation: rule.activation,
+        gain: rule.gain,
+        loss: rule.loss,
+        initial: rule.initial,
+        ..Rule::high_precision()
+    };
     if rule == exact {
         return None;
     }

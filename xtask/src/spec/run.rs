@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use bitpulse_crossbar::MatrixSpec;
 use bitpulse_learn::{
-    Activation, Combine, Decay, Derivative, ErrorSignal, HiddenError, InputCoding, Loss, OutputError,
-    Precision, Rule, RuleError, Schedule,
+    Activation, Combine, Decay, Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss,
+    OutputError, Rule, RuleError, Schedule, WeightUpdate,
 };
 
 use super::Value;
@@ -121,8 +121,7 @@ impl Run {
 
     /// Whether a forward pass draws random numbers, so that several passes differ.
     pub fn is_stochastic(&self) -> bool {
-        matches!(self.rule.input, InputCoding::Bits { .. })
-            || matches!(self.rule.forward, Precision::Bs { .. })
+        matches!(self.rule.input, InputCoding::Bits { .. }) || matches!(self.rule.forward, Forward::Bs { .. })
     }
 }
 
@@ -168,13 +167,6 @@ impl<'a> Get<'a> {
         self.whole(key) as u16
     }
 
-    fn precision(&self, key: &str, pulses: &str) -> Precision {
-        match self.text(key) {
-            "hp" => Precision::Hp,
-            _ => Precision::Bs { pulses: self.pulses(pulses) },
-        }
-    }
-
     fn rule(&self) -> Rule {
         Rule {
             activation: match self.text("activation") {
@@ -187,12 +179,21 @@ impl<'a> Get<'a> {
                 "squared-error" => Loss::SquaredError,
                 _ => Loss::SoftmaxCrossEntropy,
             },
+            initial: match self.text("initial") {
+                "fan-in" => Initial::FanIn,
+                "unit" => Initial::Unit,
+                _ => Initial::Balanced,
+            },
             input: match self.text("input") {
                 "analog" => InputCoding::Analog,
                 "threshold" => InputCoding::Threshold { level: self.whole("input-threshold") as u8 },
                 _ => InputCoding::Bits { pulses: self.pulses("input-pulses") },
             },
-            forward: self.precision("forward", "forward-pulses"),
+            forward: match self.text("forward") {
+                "hp" => Forward::Hp,
+                "threshold" => Forward::Threshold,
+                _ => Forward::Bs { pulses: self.pulses("forward-pulses") },
+            },
             derivative: match self.text("derivative") {
                 "hp" => Derivative::Hp,
                 "coincidence" => Derivative::Coincidence,
@@ -203,6 +204,7 @@ impl<'a> Get<'a> {
                 _ => ErrorSignal::Bs {
                     output: match self.text("output-error") {
                         "categorical" => OutputError::Categorical,
+                        "sign" => OutputError::Sign { dead_zone: self.number("dead-zone") },
                         "race" => OutputError::Race { gain: self.number("race-gain") },
                         _ => OutputError::Ternary { pulses: self.pulses("output-error-pulses") },
                     },
@@ -215,7 +217,11 @@ impl<'a> Get<'a> {
                     },
                 },
             },
-            update: self.precision("update", "update-pulses"),
+            update: match self.text("update") {
+                "hp" => WeightUpdate::Hp,
+                "sign" => WeightUpdate::Sign,
+                _ => WeightUpdate::Bs { pulses: self.pulses("update-pulses") },
+            },
         }
     }
 }
@@ -226,6 +232,7 @@ fn mending_key(error: &RuleError) -> &'static str {
         RuleError::ClassErrorNeedsSoftmax => "output-error",
         RuleError::Gain { .. } => "gain",
         RuleError::RaceGain { .. } => "race-gain",
+        RuleError::DeadZone { .. } => "dead-zone",
         RuleError::Saturation { .. } => "hidden-error-saturation",
         RuleError::Pulses { signal, .. } => match *signal {
             "input" => "input-pulses",
