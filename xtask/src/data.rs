@@ -33,6 +33,16 @@ pub struct Source {
 }
 
 impl Source {
+    /// The folder `mnist`, or the embedded one.
+    pub fn at(mnist: Option<PathBuf>) -> Self {
+        Self { mnist }
+    }
+
+    /// The folder, where it is not the embedded one, such that it is found from any working folder.
+    pub fn mnist_elsewhere(&self) -> Option<PathBuf> {
+        self.mnist.as_ref().map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.clone()))
+    }
+
     fn mnist(&self) -> PathBuf {
         self.mnist.clone().unwrap_or_else(|| workspace::root().join("data/mnist"))
     }
@@ -67,7 +77,10 @@ pub struct Prepared {
 const PROBE: usize = 10_000;
 
 /// The examples that `runs` need, each split prepared once.
-pub fn prepare(source: &Source, runs: &[Run]) -> Outcome<BTreeMap<SplitSpec, Arc<Prepared>>> {
+pub fn prepare<'a>(
+    source: &Source,
+    runs: impl IntoIterator<Item = &'a Run>,
+) -> Outcome<BTreeMap<SplitSpec, Arc<Prepared>>> {
     let mut prepared = BTreeMap::new();
     let mut loaded =
         bitpulse_data::load_mnist(&source.mnist(), &workspace::cache("mnist")).map_err(Failure::input)?;

@@ -47,12 +47,12 @@ pub(super) fn page(spec: &Spec, results: &Results, curves: &Curves) -> Result<St
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (spec.name) " – bitpulse" }
+                title { (spec.manifest.name) " – bitpulse" }
                 style { (PreEscaped(dark_colours())) (PreEscaped(include_str!("style.css"))) }
             }
             body {
                 header {
-                    p.eyebrow { "bitpulse sweep " b { (spec.name) } }
+                    p.eyebrow { "bitpulse sweep " b { (spec.manifest.name) } }
                     h1 { (spec.question) }
                     (sweep.headline())
                     p.facts { (sweep.facts()) }
@@ -710,10 +710,9 @@ impl Sweep<'_> {
             value.map_or_else(|| "–".into(), |v| format!("{:.decimals$}", factor * v))
         };
         html! {
-            @if let Some(command) = &self.spec.command {
-                h3 { "To repeat it" }
-                pre { code { (command) } }
-            }
+            h3 { "To repeat it" }
+            @if let Some(commit) = &self.spec.manifest.commit { p.caption { "At commit " code { (commit) } ":" } }
+            pre { code { (self.spec.manifest.command) } }
             @if !differing.is_empty() {
                 h3 { "Settings" }
                 div.scroll { table {
