@@ -66,7 +66,8 @@ fn pair() -> impl Strategy<Value = (Activity, Activity)> {
 }
 
 fn bill(activity: &Activity, name: &str) -> Bill {
-    price(activity, &machine(name, Recorded::Arrays), &technology("cmos-32nm")).unwrap()
+    price(activity, &machine(name, Recorded::Arrays), &technology("cmos-32nm"))
+        .expect("everything has a price")
 }
 
 fn close(a: f64, b: f64) -> bool {

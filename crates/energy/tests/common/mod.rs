@@ -11,7 +11,7 @@ use bitpulse_energy::{Architecture, Device, Recorded, Scenario, Technology, coun
 
 fn read(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
-    std::fs::read_to_string(root.join(path)).unwrap()
+    std::fs::read_to_string(root.join(path)).expect("the file can be read")
 }
 
 pub fn technology(name: &str) -> Technology {
@@ -38,7 +38,7 @@ pub const WIDTHS: [usize; 3] = [784, 256, 10];
 
 pub fn machine(name: &str, recorded: Recorded) -> Architecture {
     let machines = scenario().architectures(&device(), &WIDTHS, recorded);
-    machines.into_iter().find(|machine| machine.name == name).unwrap()
+    machines.into_iter().find(|machine| machine.name == name).expect("the file can be read")
 }
 
 /// What the two rules do in 1000 samples.
