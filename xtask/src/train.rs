@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use bitpulse_core::SeedPath;
+use bitpulse_crossbar::CrossbarMatrix;
 use bitpulse_learn::{Evaluation, Examples, Inference, Network, Rule, Training, cosine, mean_update};
 use clap::Args;
 use serde_json::Value as Json;
@@ -62,8 +63,7 @@ impl Train {
 pub fn execute(sweep: &str, run: &Run, data: &Prepared, mut observe: impl FnMut(&EpochRecord)) -> RunRecord {
     let _span = debug_span!("run", id = run.id).entered();
     let seed = SeedPath::root(run.seed);
-    let network = Network::<f32>::software(run.rule.clone(), &run.widths, seed.child("init"))
-        .expect("a run's rule and widths are checked when its settings are read");
+    let network = network(run, seed);
     let mut training = Training::new(network, run.schedule, run.epochs, run.batch, seed.child("train"));
     let mut train_seconds = 0.0;
     let mut activity = bitpulse_core::Activity::default();
@@ -118,6 +118,23 @@ pub fn execute(sweep: &str, run: &Run, data: &Prepared, mut observe: impl FnMut(
     }
 }
 
+/// The network of a run, its weights on what the run says.
+fn network(run: &Run, seed: SeedPath) -> Network<f32> {
+    let init = seed.child("init");
+    let network = match &run.hardware {
+        None => Network::software(run.rule.clone(), &run.widths, init),
+        Some(spec) => {
+            let mut layers = 0..;
+            Network::new(run.rule.clone(), &run.widths, init, |shape| {
+                let at = seed.child("hardware").index(layers.next().unwrap_or_default());
+                let matrix = CrossbarMatrix::new(spec, shape, at);
+                Box::new(matrix.expect("a run's hardware is checked when its settings are read"))
+            })
+        }
+    };
+    network.expect("a run's rule and widths are checked when its settings are read")
+}
+
 /// Examples and presentations of each over which the mean direction of the pulses is measured.
 const COSINE_EXAMPLES: usize = 500;
 const COSINE_REPEATS: u32 = 20;
@@ -126,8 +143,13 @@ const COSINE_REPEATS: u32 = 20;
 /// `None` for high precision itself.
 fn pulse_gradient_cosine(network: &Network<f32>, examples: &Examples, at: SeedPath) -> Option<Vec<f64>> {
     let rule = network.rule().clone();
-    let exact =
-        Rule { activation: rule.activation, gain: rule.gain, loss: rule.loss, ..Rule::high_precision() };
+    let exact = Rule {
+        activation: rule.activation,
+        gain: rule.gain,
+        loss: rule.loss,
+        initial: rule.initial,
+        ..Rule::high_precision()
+    };
     if rule == exact {
         return None;
     }

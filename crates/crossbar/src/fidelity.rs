@@ -33,6 +33,15 @@ pub struct Staleness {
     pub worst: f64,
 }
 
+impl Staleness {
+    /// Notes that a map `old` was replaced by `new`.
+    pub(crate) fn add<T: Copy + Into<f64>>(&mut self, old: &[T], new: &[T]) {
+        self.refreshes += 1;
+        self.last = distance(old, new);
+        self.worst = self.worst.max(self.last);
+    }
+}
+
 /// Why an array was refused.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum ArrayError {
@@ -153,10 +162,7 @@ impl Array {
                     old => {
                         let siemens = effective_map(&self.circuit, read, &self.settings)?;
                         if let Some(old) = old {
-                            let error = distance(&old.siemens, &siemens);
-                            self.staleness.refreshes += 1;
-                            self.staleness.last = error;
-                            self.staleness.worst = self.staleness.worst.max(error);
+                            self.staleness.add(&old.siemens, &siemens);
                         }
                         let cells = siemens.iter().zip(self.circuit.g_siemens());
                         let share =
@@ -206,9 +212,10 @@ pub fn effective_map(circuit: &Circuit, read: Read, settings: &Settings) -> Resu
     Ok(turned)
 }
 
-fn distance(old: &[f64], new: &[f64]) -> f64 {
-    let change: f64 = old.iter().zip(new).map(|(a, b)| (a - b) * (a - b)).sum();
-    let whole: f64 = new.iter().map(|b| b * b).sum();
+fn distance<T: Copy + Into<f64>>(old: &[T], new: &[T]) -> f64 {
+    let square = |x: f64| x * x;
+    let change: f64 = old.iter().zip(new).map(|(&a, &b)| square(a.into() - b.into())).sum();
+    let whole: f64 = new.iter().map(|&b| square(b.into())).sum();
     if change == 0.0 { 0.0 } else { (change / whole).sqrt() }
 }
 

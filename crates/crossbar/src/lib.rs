@@ -30,6 +30,7 @@ mod circuit;
 mod fidelity;
 mod gradient;
 mod lines;
+mod matrix;
 mod netlist;
 mod nodes;
 mod nonlinear;
@@ -40,6 +41,10 @@ mod tiling;
 pub use case::{Case, CaseError, Cells, Expected};
 pub use circuit::{BitEnds, Circuit, CircuitError, CircuitProblem, MAX_CELLS, Read, Wires, WordEnds};
 pub use fidelity::{Array, ArrayError, Fidelity, Staleness, effective_map};
+pub use matrix::{
+    Carry, CarryRead, Converters, CrossbarMatrix, Digits, Gate, Mapping, MatrixErrors, MatrixProblem,
+    MatrixSpec, OutputConverter, Reference, Restore, Trains, Transfer, Write,
+};
 pub use netlist::netlist;
 pub use nodes::Nodes;
 pub use nonlinear::{CurrentLaw, Law, LawError, solve_nonlinear};

@@ -24,6 +24,7 @@ fn all_presets_are_there() {
             "hzo-fefet",
             "ideal",
             "idealised",
+            "mod",
             "pcm-joshi2020",
             "pcm-nandakumar2020",
             "pcmo",

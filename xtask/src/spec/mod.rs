@@ -14,6 +14,7 @@
 //! Of several values for one setting, `--set` counts before `[axes]`, that before `[rules.NAME]`, that before `[base]`,
 //! and that before the default.
 
+mod hardware;
 mod keys;
 mod run;
 

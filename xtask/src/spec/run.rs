@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 
+use bitpulse_crossbar::MatrixSpec;
 use bitpulse_learn::{
-    Activation, Combine, Decay, Derivative, ErrorSignal, HiddenError, InputCoding, Loss, OutputError,
-    Precision, Rule, RuleError, Schedule,
+    Activation, Combine, Decay, Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss,
+    OutputError, Rule, RuleError, Schedule, WeightUpdate,
 };
 
 use super::Value;
+use super::hardware::hardware;
 use super::keys::parse_network;
 
 /// One training: its settings as given and as they are used.
@@ -25,6 +27,8 @@ pub struct Run {
     pub sampled_inference: bool,
     pub combine: Combine,
     pub split: SplitSpec,
+    /// What holds the weights; `None` for software.
+    pub hardware: Option<MatrixSpec>,
 }
 
 /// Which images a run sees.
@@ -77,6 +81,10 @@ impl Run {
             );
             problems.push(("train-count", message));
         }
+        let hardware = hardware(&get).unwrap_or_else(|mut wrong| {
+            problems.append(&mut wrong);
+            None
+        });
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -98,9 +106,10 @@ impl Run {
             epochs: get.whole("epochs") as u32,
             batch: get.whole("batch"),
             evaluate_every: get.whole("evaluate-every") as u32,
-            sampled_inference: settings["sampled-inference"] == Value::Flag(true),
+            sampled_inference: get.flag("sampled-inference"),
             combine: if get.text("combine") == "vote" { Combine::Vote } else { Combine::Average },
             split,
+            hardware,
             settings,
         })
     }
@@ -112,46 +121,50 @@ impl Run {
 
     /// Whether a forward pass draws random numbers, so that several passes differ.
     pub fn is_stochastic(&self) -> bool {
-        matches!(self.rule.input, InputCoding::Bits { .. })
-            || matches!(self.rule.forward, Precision::Bs { .. })
+        matches!(self.rule.input, InputCoding::Bits { .. }) || matches!(self.rule.forward, Forward::Bs { .. })
     }
 }
 
 /// Checked settings by their type. The table of keys gives every setting a default and one type, so a look-up by name
 /// and type can fail only by a typing mistake in this file, which every test of a spec would meet.
-struct Get<'a>(&'a BTreeMap<&'static str, Value>);
+pub(super) struct Get<'a>(&'a BTreeMap<&'static str, Value>);
 
 impl<'a> Get<'a> {
-    fn text(&self, key: &str) -> &'a str {
+    pub(super) fn text(&self, key: &str) -> &'a str {
         match &self.0[key] {
             Value::Text(text) => text,
             other => unreachable!("`{key}` is checked to be a text, not {other}"),
         }
     }
 
-    fn whole(&self, key: &str) -> usize {
+    pub(super) fn whole(&self, key: &str) -> usize {
         match &self.0[key] {
             Value::Integer(value) => *value as usize,
             other => unreachable!("`{key}` is checked to be a whole number, not {other}"),
         }
     }
 
-    fn number(&self, key: &str) -> f64 {
+    pub(super) fn number(&self, key: &str) -> f64 {
         match &self.0[key] {
             Value::Number(value) => *value,
             other => unreachable!("`{key}` is checked to be a number, not {other}"),
         }
     }
 
-    fn pulses(&self, key: &str) -> u16 {
-        self.whole(key) as u16
+    pub(super) fn flag(&self, key: &str) -> bool {
+        self.0[key] == Value::Flag(true)
     }
 
-    fn precision(&self, key: &str, pulses: &str) -> Precision {
-        match self.text(key) {
-            "hp" => Precision::Hp,
-            _ => Precision::Bs { pulses: self.pulses(pulses) },
+    /// The number that stands in place of what a device file says; `None` for `file`.
+    pub(super) fn changed(&self, key: &str) -> Option<f64> {
+        match &self.0[key] {
+            Value::Number(value) => Some(*value),
+            _ => None,
         }
+    }
+
+    fn pulses(&self, key: &str) -> u16 {
+        self.whole(key) as u16
     }
 
     fn rule(&self) -> Rule {
@@ -166,12 +179,21 @@ impl<'a> Get<'a> {
                 "squared-error" => Loss::SquaredError,
                 _ => Loss::SoftmaxCrossEntropy,
             },
+            initial: match self.text("initial") {
+                "fan-in" => Initial::FanIn,
+                "unit" => Initial::Unit,
+                _ => Initial::Balanced,
+            },
             input: match self.text("input") {
                 "analog" => InputCoding::Analog,
                 "threshold" => InputCoding::Threshold { level: self.whole("input-threshold") as u8 },
                 _ => InputCoding::Bits { pulses: self.pulses("input-pulses") },
             },
-            forward: self.precision("forward", "forward-pulses"),
+            forward: match self.text("forward") {
+                "hp" => Forward::Hp,
+                "threshold" => Forward::Threshold,
+                _ => Forward::Bs { pulses: self.pulses("forward-pulses") },
+            },
             derivative: match self.text("derivative") {
                 "hp" => Derivative::Hp,
                 "coincidence" => Derivative::Coincidence,
@@ -182,6 +204,7 @@ impl<'a> Get<'a> {
                 _ => ErrorSignal::Bs {
                     output: match self.text("output-error") {
                         "categorical" => OutputError::Categorical,
+                        "sign" => OutputError::Sign { dead_zone: self.number("dead-zone") },
                         "race" => OutputError::Race { gain: self.number("race-gain") },
                         _ => OutputError::Ternary { pulses: self.pulses("output-error-pulses") },
                     },
@@ -194,7 +217,11 @@ impl<'a> Get<'a> {
                     },
                 },
             },
-            update: self.precision("update", "update-pulses"),
+            update: match self.text("update") {
+                "hp" => WeightUpdate::Hp,
+                "sign" => WeightUpdate::Sign,
+                _ => WeightUpdate::Bs { pulses: self.pulses("update-pulses") },
+            },
         }
     }
 }
@@ -205,6 +232,7 @@ fn mending_key(error: &RuleError) -> &'static str {
         RuleError::ClassErrorNeedsSoftmax => "output-error",
         RuleError::Gain { .. } => "gain",
         RuleError::RaceGain { .. } => "race-gain",
+        RuleError::DeadZone { .. } => "dead-zone",
         RuleError::Saturation { .. } => "hidden-error-saturation",
         RuleError::Pulses { signal, .. } => match *signal {
             "input" => "input-pulses",
