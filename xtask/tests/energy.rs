@@ -10,8 +10,8 @@ use bitpulse_energy::counts::{
     Signals, expected,
 };
 use bitpulse_learn::{
-    Activation, Decay, Derivative, ErrorSignal, Examples, HiddenError, InputCoding, Network, OutputError,
-    Precision, Rule, Schedule,
+    Activation, Decay, Derivative, ErrorSignal, Examples, Forward, HiddenError, InputCoding, Network,
+    OutputError, Rule, Schedule, WeightUpdate,
 };
 use predicates::prelude::*;
 use serde_json::{Value as Json, json};
@@ -210,6 +210,66 @@ fn a_run_without_newer_counts_is_still_read() {
     document(&[file.to_str().expect("UTF-8")]);
 }
 
+/// Runs on a simulated crossbar bring conductances, conversions by bits and carries of their own.
+#[test]
+fn runs_on_devices_are_priced_by_what_their_cells_did() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let sweep = folder.path().join("small.toml");
+    let text = r#"
+        question = "What does a small crossbar cost?"
+        [base]
+        network = "784-12-10"
+        device = "taox-hfox"
+        array-size = 128
+        epochs = 1
+        train-count = 300
+        test-count = 100
+        mapping = "pair"
+        digits = "positional"
+        carry-bits = 0
+        dac-bits = 8
+        adc-bits = 8
+        [rules.bs]
+        [rules.hp]
+        activation = "sigmoid"
+        input = "analog"
+        forward = "hp"
+        derivative = "hp"
+        error = "hp"
+        update = "hp"
+        partial-sums = "digital"
+    "#;
+    fs::write(&sweep, text).expect("written");
+    let out = folder.path().join("out");
+    let [sweep, path] = [&sweep, &out].map(|path| path.to_str().expect("UTF-8"));
+    Command::new(env!("CARGO_BIN_EXE_xtask")).args(["sweep", sweep, "--out", path]).assert().success();
+    let found = document(&[path]);
+    assert_eq!(found["device"], "taox-hfox");
+    let positions =
+        |machine: &str, pass: &str| found["architectures"][machine]["by_pass"][pass]["components"].clone();
+    let joules = |machine: &str, pass: &str, component: &str| {
+        positions(machine, pass)[component]["nominal"].as_f64().unwrap_or_default()
+    };
+    // 0.2 V for 5 ns on the conductance that the simulation summed, for each of 300 samples.
+    for (machine, rule) in [("bs-memristor", "bs"), ("hp-memristor", "hp")] {
+        let siemens = found[rule]["activity"]["forward"]["driven_siemens"].as_f64().expect("a number");
+        assert!(siemens > 0.0, "{rule}");
+        let expected = siemens * 0.2 * 0.2 * 5e-9 / 300.0;
+        assert!((joules(machine, "forward", "cells") / expected - 1.0).abs() < 1e-9, "{machine}");
+    }
+    assert!(joules("bs-memristor", "carry", "comparators") > 0.0);
+    assert!(joules("hp-memristor", "forward", "ADC") > 0.0);
+    // A digital processor is priced by what the rule does, not by what cells did.
+    let cmos = document(&["--network", "784-12-10"]);
+    let whole = |document: &Json| {
+        document["architectures"]["hp-cmos-fp32"]["joules_per_training_sample"]["nominal"].as_f64()
+    };
+    assert_eq!(whole(&found), whole(&cmos));
+    // The report of a sweep with both rules has the section.
+    let page = fs::read_to_string(out.join("report.html")).expect("the report is there");
+    assert!(page.contains("id=\"energy\""));
+}
+
 const WIDTHS: [usize; 3] = [40, 30, 5];
 const SAMPLES: u64 = 3000;
 
@@ -309,9 +369,9 @@ fn reckoned_counts_of_bits_are_those_of_the_simulation() {
     // Four pulses of a pixel and of a neuron, two of an error, eight of a step.
     let many = Rule {
         input: InputCoding::Bits { pulses: 4 },
-        forward: Precision::Bs { pulses: 4 },
+        forward: Forward::Bs { pulses: 4 },
         error: ErrorSignal::Bs { output: OutputError::Ternary { pulses: 1 }, hidden: HiddenError::Sign },
-        update: Precision::Bs { pulses: 4 },
+        update: WeightUpdate::Bs { pulses: 4 },
         ..bits.clone()
     };
     let pulses = Signals { input: 4, forward: 4, update: 4, ..Signals::binary_stochastic() };

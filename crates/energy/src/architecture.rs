@@ -94,13 +94,17 @@ impl Format {
     }
 }
 
-/// Whether an activity counts events of whole matrices or of single arrays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether an activity was counted by a matrix in software or by simulated hardware.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Recorded {
-    /// As a software matrix counts: one conversion for a column, one drive for a line, however many arrays it takes.
+    /// As a software matrix counts: weights, not cells; one conversion for a column and one read for a matrix, however
+    /// many arrays it takes.
     Matrices,
-    /// As simulated hardware counts: array by array.
-    Arrays,
+    /// As simulated hardware counts: cell by cell, conversion by conversion, array by array.
+    Arrays {
+        /// Arrays that are read at the same time, each of them counted as a read.
+        at_once: f64,
+    },
 }
 
 /// What a machine is built for and how its arrays are cut.

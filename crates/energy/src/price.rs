@@ -225,25 +225,33 @@ impl<'a> Biller<'a> {
         }
         self.charge(pass, "lines", cells, &[("cell-line.capacitance", 1), ("read-voltage", 2)]);
         self.charge(pass, "access gates", cells, &[("access-gate.capacitance", 1), ("supply.voltage", 2)]);
-        self.wait(pass, "read", counts.reads as f64, &[("read-time", 1)]);
+        self.wait(pass, "read", self.reads_in_turn(pass), &[("read-time", 1)]);
+    }
+
+    /// Read phases that come one after the other. Rows of a carry are read one by one.
+    fn reads_in_turn(&self, pass: Pass) -> f64 {
+        let reads = self.pass(pass).reads as f64;
+        match (self.architecture.plant.recorded, pass) {
+            (Recorded::Arrays { at_once }, Pass::Forward | Pass::Backward) => reads / at_once,
+            _ => reads,
+        }
     }
 
     /// Cells of a driven weight: simulated hardware counts cells, a software matrix counts weights.
     fn cells_per_weight(&self) -> f64 {
         match self.architecture.plant.recorded {
             Recorded::Matrices => self.architecture.plant.cells_per_weight,
-            Recorded::Arrays => 1.0,
+            Recorded::Arrays { .. } => 1.0,
         }
     }
 
     fn lines_driven(&mut self, pass: Pass, machine: Memristor) {
         let counts = self.pass(pass);
         let plant = &self.architecture.plant;
-        // A line that crosses several arrays is driven at each of them.
-        let arrays = match (plant.recorded, pass) {
-            (Recorded::Arrays, _) => 1.0,
-            (Recorded::Matrices, Pass::Backward) => plant.arrays_above_backward(),
-            (Recorded::Matrices, _) => plant.arrays_beside(),
+        // A line that crosses several arrays is driven at each of them; either way of counting counts it once.
+        let arrays = match pass {
+            Pass::Backward => plant.arrays_above_backward(),
+            _ => plant.arrays_beside(),
         };
         if machine.one_bit {
             self.charge(
@@ -272,12 +280,12 @@ impl<'a> Biller<'a> {
         let counts = self.pass(pass);
         let plant = &self.architecture.plant;
         let arrays = match (plant.recorded, machine.partial_sums, pass) {
-            (Recorded::Arrays, ..) | (_, PartialSums::Analog, _) => 1.0,
+            (Recorded::Arrays { .. }, ..) | (_, PartialSums::Analog, _) => 1.0,
             (Recorded::Matrices, PartialSums::Digital, Pass::Backward) => plant.arrays_beside_backward(),
             (Recorded::Matrices, PartialSums::Digital, _) => plant.arrays_above(),
         };
         let columns_per_adc = plant.columns_per_adc;
-        let reads = counts.reads as f64;
+        let reads = self.reads_in_turn(pass);
         for (bits, conversions) in converters(&counts.adc, machine.adc_bits, arrays) {
             let key = format!("adc-{bits}.energy");
             self.charge(pass, "ADC", conversions, &[(&key, 1)]);

@@ -66,9 +66,9 @@ impl Dimension {
         }
     }
 
-    /// `value` with its unit.
+    /// `value` with three significant digits and its unit.
     pub fn show(self, value: f64) -> String {
-        let value = format!("{value:.3e}").parse().unwrap_or(value);
+        let value = format!("{value:.2e}").parse().unwrap_or(value);
         match self {
             Self::Energy => Joules(value).to_string(),
             Self::Time => Seconds(value).to_string(),

@@ -141,6 +141,16 @@ impl<'a> Reader<'a> {
         number
     }
 
+    /// Tells of every key that is not `allowed`.
+    fn only(&mut self, key: &str, table: &Table<'_>, allowed: &[&str]) {
+        for name in table.keys() {
+            if !allowed.contains(&name.get_ref().as_ref()) {
+                let message = format!("is unknown: allowed are {}", allowed.join(", "));
+                self.problem(&format!("{key}.{}", name.get_ref()), &name.span(), message);
+            }
+        }
+    }
+
     fn read_sources(&mut self, table: &Table<'_>) {
         let Some(value) = table.get("sources") else {
             self.missing("sources", "is missing: a number without a source is not read");
@@ -175,12 +185,7 @@ impl<'a> Reader<'a> {
                     None => self.problem(&format!("{key}.{part}"), &name.span(), "is missing"),
                 }
             }
-            for (part, _) in source {
-                if !["citation", "where", "doi"].contains(&part.get_ref().as_ref()) {
-                    let key = format!("{key}.{}", part.get_ref());
-                    self.problem(&key, &part.span(), "is unknown: allowed are citation, where, doi");
-                }
-            }
+            self.only(&key, source, &["citation", "where", "doi"]);
             self.sources.insert(name.get_ref().to_string(), parts.join("; "));
         }
     }
@@ -220,16 +225,7 @@ impl<'a> Reader<'a> {
             return None;
         };
         let found = self.problems.len();
-        for (name, _) in table {
-            if !["definition", "low", "nominal", "high", "note"].contains(&name.get_ref().as_ref()) {
-                let key = format!("{key}.{}", name.get_ref());
-                self.problem(
-                    &key,
-                    &name.span(),
-                    "is unknown: allowed are definition, low, nominal, high, note",
-                );
-            }
-        }
+        self.only(key, table, &["definition", "low", "nominal", "high", "note"]);
         let definition = table.get("definition").and_then(|value| value.get_ref().as_str());
         if definition.is_none_or(|text| text.trim().is_empty()) {
             self.problem(&format!("{key}.definition"), &value.span(), "is missing: say what is counted");
@@ -277,16 +273,7 @@ impl<'a> Reader<'a> {
             self.problem(key, &value.span(), "must be a table with `value` and `source`");
             return None;
         };
-        for (name, _) in table {
-            if !["value", "source", "node", "voltage", "scaled"].contains(&name.get_ref().as_ref()) {
-                let key = format!("{key}.{}", name.get_ref());
-                self.problem(
-                    &key,
-                    &name.span(),
-                    "is unknown: allowed are value, source, node, voltage, scaled",
-                );
-            }
-        }
+        self.only(key, table, &["value", "source", "node", "voltage", "scaled"]);
         let source = self.source(key, table, &value.span());
         let number = match table.get("value") {
             None => {
@@ -353,12 +340,7 @@ impl<'a> Reader<'a> {
             self.problem(key, &value.span(), "must be a table with `value`, `definition` and `source`");
             return None;
         };
-        for (name, _) in entry {
-            if !["value", "source", "definition"].contains(&name.get_ref().as_ref()) {
-                let key = format!("{key}.{}", name.get_ref());
-                self.problem(&key, &name.span(), "is unknown: allowed are value, definition, source");
-            }
-        }
+        self.only(key, entry, &["value", "source", "definition"]);
         let source = self.source(key, entry, &value.span());
         let definition = entry.get("definition").and_then(|value| value.get_ref().as_str());
         if definition.is_none() {

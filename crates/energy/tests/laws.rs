@@ -66,7 +66,7 @@ fn pair() -> impl Strategy<Value = (Activity, Activity)> {
 }
 
 fn bill(activity: &Activity, name: &str) -> Bill {
-    price(activity, &machine(name, Recorded::Arrays), &technology("cmos-32nm"))
+    price(activity, &machine(name, Recorded::Arrays { at_once: 1.0 }), &technology("cmos-32nm"))
         .expect("everything has a price")
 }
 

@@ -36,7 +36,7 @@ fn conductances_that_a_simulation_summed_are_priced_as_they_are() {
     };
     for name in ["bs-memristor", "hp-memristor"] {
         let activity = Activity { forward: forward.clone(), update: update.clone(), ..Activity::default() };
-        let bill = bill(activity, name, Recorded::Arrays);
+        let bill = bill(activity, name, Recorded::Arrays { at_once: 1.0 });
         // No mean conductance, no mean square, no assumed number of pulses enters.
         assert_relative_eq!(joules(&bill, Pass::Forward, "cells"), 3e-3 * READ, max_relative = 1e-12);
         assert_relative_eq!(joules(&bill, Pass::Update, "pulses"), 3e-4 * PULSE, max_relative = 1e-12);
@@ -61,7 +61,8 @@ fn where_there_are_none_the_middle_of_the_window_stands_for_them() {
     assert_relative_eq!(cells, level_square, max_relative = 1e-12);
     // Simulated hardware counts cells, not weights.
     let forward = PassActivity { driven_cells: 1000, ..PassActivity::default() };
-    let counted = bill(Activity { forward, ..Activity::default() }, "bs-memristor", Recorded::Arrays);
+    let counted =
+        bill(Activity { forward, ..Activity::default() }, "bs-memristor", Recorded::Arrays { at_once: 1.0 });
     assert_relative_eq!(
         joules(&counted, Pass::Forward, "cells"),
         1000.0 * 5.5e-6 * READ,
@@ -78,7 +79,7 @@ fn converters_are_priced_by_their_bits_and_software_by_the_arrays_it_would_take(
     let bill_of = |forward: &PassActivity, recorded| {
         bill(Activity { forward: forward.clone(), ..Activity::default() }, "hp-memristor", recorded)
     };
-    let counted = bill_of(&forward, Recorded::Arrays);
+    let counted = bill_of(&forward, Recorded::Arrays { at_once: 1.0 });
     let adc = 100.0 * 1.667e-12 + 10.0 * 0.79e-12;
     assert_relative_eq!(joules(&counted, Pass::Forward, "ADC"), adc, max_relative = 1e-12);
     assert_relative_eq!(joules(&counted, Pass::Forward, "DAC"), 50.0 * 0.291e-12, max_relative = 1e-12);
@@ -108,10 +109,12 @@ fn a_carry_pays_for_its_reads_decisions_pulses_and_counters() {
         ..PassActivity::default()
     };
     carry.adc.by_bits[7] = 3;
-    let bill = bill(Activity { carry, ..Activity::default() }, "bs-memristor", Recorded::Arrays);
+    let bill =
+        bill(Activity { carry, ..Activity::default() }, "bs-memristor", Recorded::Arrays { at_once: 1.0 });
     for (component, expected) in [
         ("cells", 1e-3 * READ),
-        ("row drivers", 4.0 * 0.417e-12),
+        // Lines of 256 cells cross two arrays, those of 10 one: 785 and 257 lines.
+        ("row drivers", 4.0 * (785.0 * 2.0 + 257.0) / 1042.0 * 0.417e-12),
         ("comparators", 200.0 * 11.5e-15),
         ("ADC", 3.0 * 1.667e-12),
         ("pulses", 2e-5 * PULSE),
@@ -166,6 +169,18 @@ fn a_digital_processor_pays_for_weights_by_the_memory_that_holds_them() {
     let access = 100e-12 * scale;
     assert_relative_eq!(joules(&bill, Pass::Forward, "weight memory"), 500.0 * access, max_relative = 1e-12);
     assert_relative_eq!(joules(&bill, Pass::Update, "weight memory"), 100.0 * access, max_relative = 1e-12);
+}
+
+#[test]
+fn arrays_that_are_read_at_once_take_no_longer_than_one() {
+    let forward = PassActivity { reads: 140, ..PassActivity::default() };
+    let seconds = |at_once: f64| {
+        let activity = Activity { forward: forward.clone(), ..Activity::default() };
+        bill(activity, "bs-memristor", Recorded::Arrays { at_once }).seconds_per_sample().nominal
+    };
+    // 10 samples, 5 ns a read.
+    assert_relative_eq!(seconds(1.0), 14.0 * 5e-9, max_relative = 1e-12);
+    assert_relative_eq!(seconds(14.0), 5e-9, max_relative = 1e-12);
 }
 
 #[test]

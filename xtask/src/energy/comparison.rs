@@ -65,6 +65,8 @@ impl Counted {
 pub struct Work {
     pub activity: Activity,
     pub recorded: Recorded,
+    /// Word lines and bit lines of a simulated array, where the simulation had its own.
+    array: Option<usize>,
     /// Where it was counted; `None` when it was reckoned from rates.
     pub counted: Option<Counted>,
 }
@@ -72,7 +74,7 @@ pub struct Work {
 impl Work {
     fn reckoned(widths: &[usize], signals: Signals, rates: Rates) -> Self {
         let activity = counts::expected(widths, signals, rates, RECKONED);
-        Self { activity, recorded: Recorded::Matrices, counted: None }
+        Self { activity, recorded: Recorded::Matrices, array: None, counted: None }
     }
 
     /// Software has no low digits to carry from: what hardware would do is reckoned.
@@ -132,6 +134,13 @@ struct Record {
     error: String,
     update: String,
     epochs: f64,
+    #[serde(rename = "input-pulses", default = "one")]
+    input_pulses: f64,
+    #[serde(rename = "forward-pulses", default = "one")]
+    forward_pulses: f64,
+    /// 0 where a matrix is one array.
+    #[serde(rename = "array-size", default)]
+    array_size: usize,
     activity: Activity,
     #[serde(default)]
     curve: Vec<Point>,
@@ -143,6 +152,10 @@ struct Point {
     test_accuracy: Option<f64>,
 }
 
+fn one() -> f64 {
+    1.0
+}
+
 /// Which of the two rules a run is of, if either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -152,13 +165,33 @@ enum Kind {
 
 impl Record {
     fn kind(&self) -> Option<Kind> {
-        let signals = [&self.forward, &self.derivative, &self.error, &self.update];
-        if signals.iter().all(|signal| *signal == "hp") {
+        let [forward, derivative] = [self.forward.as_str(), &self.derivative];
+        match [forward, derivative, &self.error, &self.update] {
             // The controls with input bits are neither.
-            (self.input == "analog").then_some(Kind::Hp)
-        } else {
-            signals.iter().all(|signal| *signal != "hp").then_some(Kind::Bs)
+            ["hp", "hp", "hp", "hp"] => (self.input == "analog").then_some(Kind::Hp),
+            ["bs", "bs" | "coincidence", "bs", "bs"] => Some(Kind::Bs),
+            _ => None,
         }
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        self.network.split('-').filter_map(|width| width.parse().ok()).collect()
+    }
+
+    /// How its activity was counted, and the size of an array where that is simulated.
+    fn recorded(&self) -> (Recorded, Option<usize>) {
+        if self.device == "software" {
+            return (Recorded::Matrices, None);
+        }
+        let pulses = |bits: bool, pulses: f64| if bits { pulses } else { 1.0 };
+        let widths = self.widths();
+        let hidden = widths.len().saturating_sub(2) as f64;
+        let phases = pulses(self.input == "bits", self.input_pulses)
+            + hidden * pulses(self.forward == "bs", self.forward_pulses);
+        let reads = self.activity.forward.reads as f64 / self.activity.samples as f64;
+        let whole = widths.iter().max().map_or(1, |width| width + 1);
+        let size = if self.array_size > 0 { self.array_size } else { whole };
+        (Recorded::Arrays { at_once: (reads / phases).max(1.0) }, Some(size))
     }
 }
 
@@ -190,30 +223,35 @@ impl Comparison {
         }
         let records = records(folder)?;
         let both = [Kind::Bs, Kind::Hp].map(|kind| records.iter().any(|record| record.kind() == Some(kind)));
-        if both == [true, true] { Self::of_records(choice, &records, None) } else { Ok(None) }
+        // Pulses that no source describes have no price, which is no fault of the sweep.
+        let unpriced =
+            |record: &Record| record.device != "software" && device(Path::new(&record.device)).is_err();
+        if both == [true, true] && !records.iter().any(unpriced) {
+            Self::of_records(choice, &records, None)
+        } else {
+            Ok(None)
+        }
     }
 
     fn of_records(choice: &Choice, records: &[Record], network: Option<&[usize]>) -> Result<Option<Self>> {
         let usable = |record: &&Record| {
-            record.kind().is_some() && network.is_none_or(|widths| widths_of(&record.network) == widths)
+            record.kind().is_some() && network.is_none_or(|widths| record.widths() == widths)
         };
         let Some(first) = records.iter().find(usable) else {
             return Ok(None);
         };
-        let widths = widths_of(&first.network);
+        let widths = first.widths();
+        let on = &first.device;
         let of = |kind: Kind| {
             let matching: Vec<&Record> = records
                 .iter()
-                .filter(|record| record.kind() == Some(kind) && widths_of(&record.network) == widths)
+                .filter(|r| r.kind() == Some(kind) && r.widths() == widths && r.device == *on)
                 .collect();
-            // Of several rules of a kind, and of runs on several devices, those like the first.
+            // Of several rules of a kind, those like the first.
             let first = matching.first()?;
-            let alike = matching.iter().filter(|r| r.rule == first.rule && r.device == first.device);
-            let mut work = Work {
-                activity: Activity::default(),
-                recorded: if first.device == "software" { Recorded::Matrices } else { Recorded::Arrays },
-                counted: None,
-            };
+            let alike = matching.iter().filter(|record| record.rule == first.rule);
+            let (recorded, array) = first.recorded();
+            let mut work = Work { activity: Activity::default(), recorded, array, counted: None };
             let mut counted = Counted { rule: first.rule.clone(), ..Counted::default() };
             for record in alike {
                 work.activity += &record.activity;
@@ -228,7 +266,11 @@ impl Comparison {
             Some(work)
         };
         let (bs, hp) = (of(Kind::Bs), of(Kind::Hp));
-        Ok(Some(Self::new(choice, &widths, bs, hp)?))
+        let mut choice = choice.clone();
+        if on != "software" && choice.device.is_none() {
+            choice.device = Some(on.into());
+        }
+        Ok(Some(Self::new(&choice, &widths, bs, hp)?))
     }
 
     fn new(choice: &Choice, widths: &[usize], bs: Option<Work>, hp: Option<Work>) -> Result<Self> {
@@ -247,16 +289,26 @@ impl Comparison {
 
     /// Bills of all machines, each changed by `change` first.
     fn price(&self, technology: &Technology, change: impl Fn(&mut Architecture)) -> Result<Vec<Bill>> {
-        let work = |name: &str| if name.starts_with("hp") { &self.hp } else { &self.bs };
         let machines = |recorded| self.scenario.architectures(&self.device, &self.widths, recorded);
         let names = machines(Recorded::Matrices).into_iter().map(|machine| machine.name);
         names
             .map(|name| {
-                let work = work(&name);
+                let binary = name.starts_with('b');
+                let work = if binary { &self.bs } else { &self.hp };
+                // What cells did says nothing of a digital processor: it would do what the rule does in software.
+                let reckoned = (work.recorded != Recorded::Matrices && name.contains("cmos")).then(|| {
+                    let signals =
+                        if binary { Signals::binary_stochastic() } else { Signals::high_precision() };
+                    Work::reckoned(&self.widths, signals, self.scenario.rates)
+                });
+                let work = reckoned.as_ref().unwrap_or(work);
                 let mut machine = machines(work.recorded)
                     .into_iter()
                     .find(|machine| machine.name == name)
                     .with_context(|| format!("no machine {name}"))?;
+                if let Some(size) = work.array {
+                    (machine.plant.rows, machine.plant.columns) = (size, size);
+                }
                 change(&mut machine);
                 Ok(price(&work.activity, &machine, technology)?)
             })
@@ -392,10 +444,6 @@ impl Comparison {
         shares.sort_by(|a, b| b.1.total_cmp(&a.1));
         shares
     }
-}
-
-fn widths_of(network: &str) -> Vec<usize> {
-    network.split('-').filter_map(|width| width.parse().ok()).collect()
 }
 
 /// The runs of a sweep's folder, or the run of a file, by name.

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use bitpulse_core::units::{Joules, Seconds};
 use bitpulse_energy::{Bill, Dimension, Pass, Spread};
 use serde_json::{Map, Value as Json, json};
 
@@ -112,18 +111,8 @@ fn samples_until(comparison: &Comparison, bill: &Bill, accuracy: f64) -> Option<
     work.counted.as_ref()?.samples_until(accuracy)
 }
 
-/// A quantity with three significant digits and its unit.
-fn short(value: f64, dimension: Dimension) -> String {
-    let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
-    match dimension {
-        Dimension::Energy => Joules(rounded).to_string(),
-        Dimension::Time => Seconds(rounded).to_string(),
-        other => other.show(rounded),
-    }
-}
-
 fn spread(value: Spread, dimension: Dimension) -> String {
-    let [low, nominal, high] = [value.low, value.nominal, value.high].map(|value| short(value, dimension));
+    let [low, nominal, high] = [value.low, value.nominal, value.high].map(|value| dimension.show(value));
     if low == nominal && nominal == high { nominal } else { format!("{nominal} ({low} .. {high})") }
 }
 

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
-use bitpulse_core::units::{Joules, Seconds};
 use bitpulse_device::load_folder;
 use bitpulse_energy::counts::{Rates, Signals};
 use bitpulse_energy::{Dimension, Kind, Pass, Swing};
@@ -130,20 +129,10 @@ fn ratio_table(found: &Comparison) -> Markup {
     }
 }
 
-/// A quantity with three digits.
-fn short(value: f64, dimension: Dimension) -> String {
-    let value: f64 = format!("{value:.2e}").parse().unwrap_or(value);
-    match dimension {
-        Dimension::Energy => Joules(value).to_string(),
-        Dimension::Time => Seconds(value).to_string(),
-        other => other.show(value),
-    }
-}
-
 fn spread(value: bitpulse_energy::Spread, dimension: Dimension) -> Markup {
     html! {
-        b { (short(value.nominal, dimension)) } br;
-        span.half { (short(value.low, dimension)) " to " (short(value.high, dimension)) }
+        b { (dimension.show(value.nominal)) } br;
+        span.half { (dimension.show(value.low)) " to " (dimension.show(value.high)) }
     }
 }
 
@@ -200,7 +189,7 @@ fn bars(found: &Comparison) -> Result<Markup> {
             let all = bill.joules(&Pass::ALL).nominal;
             let top = ROW * row as i32;
             root.draw(&words(name, (LEFT, top + 12), &label_style(TEXT), HPos::Left))?;
-            let whole = short(all / bill.samples, Dimension::Energy);
+            let whole = Dimension::Energy.show(all / bill.samples);
             root.draw(&words(&whole, (RIGHT, top + 12), &small(TEXT), HPos::Right))?;
             let mut x = f64::from(LEFT);
             for pass in Pass::ALL {
@@ -220,7 +209,7 @@ fn bars(found: &Comparison) -> Result<Markup> {
                     let corners = [(ends[0], (top + 22) * UNIT), (ends[1], (top + 40) * UNIT)];
                     root.draw(&Rectangle::new(corners, ink.colour().filled()))?;
                     let share = 100.0 * joules / all;
-                    let joules = short(joules / bill.samples, Dimension::Energy);
+                    let joules = Dimension::Energy.show(joules / bill.samples);
                     texts.push((
                         ends[0],
                         ends[1],
@@ -577,7 +566,7 @@ fn tool_table() -> Result<Markup> {
                 @let least = of_tools.iter().copied().fold(f64::INFINITY, f64::min);
                 tr {
                     td { (part) }
-                    @for price in prices { td.n { @if let Some(price) = price { (short(price, Dimension::Energy)) } @else { "–" } } }
+                    @for price in prices { td.n { @if let Some(price) = price { (Dimension::Energy.show(price)) } @else { "–" } } }
                     td.n { (times(most / least)) }
                 }
             } }
