@@ -32,7 +32,7 @@ use sha2::{Digest, Sha256};
 
 use super::checkpoint;
 use crate::failure::{Failure, Outcome};
-use crate::record::{EpochRecord, RunRecord, to_csv};
+use crate::record::{EpochRecord, Histogram, RunRecord, to_csv};
 use crate::spec::{self, Run, Value};
 use crate::train::Checkpoint;
 use crate::workspace::{self, write_atomically};
@@ -299,6 +299,9 @@ pub struct Kept {
     /// Columns of `results.csv` but for the names of sweep and run.
     pub columns: Map<String, Json>,
     pub activity: Activity,
+    /// Of the weights of every layer on devices.
+    #[serde(default)]
+    pub histograms: Vec<Histogram>,
 }
 
 /// A run that this process holds.
@@ -455,7 +458,11 @@ impl Held<'_> {
 
     /// Keeps the result, and then says that the run is done. With `checkpoint`, the trained network is kept too.
     pub fn finish(&self, run: &Run, record: &RunRecord, checkpoint: Option<&Checkpoint>) -> Result<()> {
-        let kept = Kept { columns: record.columns(run), activity: record.activity.clone() };
+        let kept = Kept {
+            columns: record.columns(run),
+            activity: record.activity.clone(),
+            histograms: record.histograms.clone(),
+        };
         let mut files =
             vec![(METRICS, metrics(run, &record.curve)?), (RESULT, serde_json::to_vec_pretty(&kept)?)];
         if let Some(checkpoint) = checkpoint {
