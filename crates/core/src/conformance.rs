@@ -3,7 +3,7 @@
 //! An implementation with noisy devices runs them with its noise set to zero and its steps fine, and gives the
 //! tolerance that its own quantisation justifies.
 
-use crate::{Activity, Pulse, Readout, Real, SeedPath, Shape, Signals, SynapticMatrix, Update};
+use crate::{Activity, Pulse, Readout, Real, SeedPath, Shape, Signals, State, SynapticMatrix, Update};
 
 /// How far an implementation may be from real arithmetic.
 #[derive(Clone, Copy, Debug)]
@@ -27,10 +27,13 @@ pub fn check<R: Real, M: SynapticMatrix<R>>(tolerance: Tolerance, make: impl Fn(
         bits_and_pulses_read_as_their_values(&mut make(shape), seed, tolerance);
         a_batch_reads_as_its_samples(&mut make(shape), seed, tolerance);
         updates_add_the_outer_product(&mut make(shape), seed, tolerance);
+        signs_move_weights_by_one_step(&mut make(shape), seed, tolerance);
         pulses_round_without_bias_to_whole_steps(&mut make(shape), seed, tolerance);
         silence_changes_nothing_and_pulses_nothing(&mut make(shape), seed);
         the_same_call_gives_the_same_bits(&mut make(shape), &mut make(shape), seed);
         activity_counts_from_the_last_call(&mut make(shape), seed);
+        a_restored_matrix_goes_on_as_the_saved_one(&mut make(shape), &mut make(shape), seed);
+        a_state_of_another_shape_is_refused(&make(shape), &mut make(Shape { inputs: inputs + 1, outputs }));
     }
 }
 
@@ -207,6 +210,33 @@ fn updates_add_the_outer_product<R: Real>(
     }
 }
 
+fn signs_move_weights_by_one_step<R: Real>(
+    matrix: &mut impl SynapticMatrix<R>,
+    seed: SeedPath,
+    tolerance: Tolerance,
+) {
+    let shape = matrix.shape();
+    let before = programmed(matrix, seed);
+    let x: Vec<Vec<R>> = (0..3).map(|s| values(seed.child("x").index(s), shape.inputs)).collect();
+    let e: Vec<Vec<R>> = (0..3).map(|s| values(seed.child("e").index(s), shape.outputs)).collect();
+    let step = 1.0 / 128.0;
+    for samples in [1, 3] {
+        matrix.program(&before, seed.child("program"));
+        let inputs = analog(shape.inputs, &x[..samples]);
+        matrix.update(&inputs, &analog(shape.outputs, &e[..samples]), Update::Sign { step }, seed);
+        for (k, (after, before)) in matrix.weights().iter().zip(&before).enumerate() {
+            let (i, j) = (k / shape.outputs, k % shape.outputs);
+            let sum: f64 = x.iter().zip(&e).take(samples).map(|(x, e)| x[i].as_f64() * e[j].as_f64()).sum();
+            // A sum this close to zero may round to either side.
+            if sum.abs() > 1e-6 {
+                let expected = before.as_f64() + step * sum.signum();
+                let law = "a sign update moves a weight by one step";
+                assert_near(law, shape, after.as_f64(), expected, tolerance.weight);
+            }
+        }
+    }
+}
+
 fn pulses_round_without_bias_to_whole_steps<R: Real>(
     matrix: &mut impl SynapticMatrix<R>,
     seed: SeedPath,
@@ -246,7 +276,9 @@ fn silence_changes_nothing_and_pulses_nothing<R: Real>(matrix: &mut impl Synapti
     silent.push_pulses([]);
     let mut inputs = Signals::bits(shape.inputs);
     inputs.push_bits(0..shape.inputs as u32);
-    for update in [Update::Exact { step: 0.1 }, Update::Pulses { step: 0.1, per_unit: 1 }] {
+    for update in
+        [Update::Exact { step: 0.1 }, Update::Pulses { step: 0.1, per_unit: 1 }, Update::Sign { step: 0.1 }]
+    {
         matrix.update(&inputs, &silent, update, seed);
     }
     assert_eq!(matrix.weights(), before, "zero error changes no weight");
@@ -288,4 +320,59 @@ fn activity_counts_from_the_last_call<R: Real>(matrix: &mut impl SynapticMatrix<
     assert!(activity.forward.comparisons >= shape.outputs as u64, "every comparator is counted");
     assert_eq!(activity.forward.adc.total(), 0, "comparators convert nothing");
     assert_eq!(matrix.take_activity(), Activity::default(), "taking starts counting anew");
+}
+
+/// Some learning: reads in both directions and updates of both kinds, each at its own path.
+fn exercised<R: Real>(
+    matrix: &mut impl SynapticMatrix<R>,
+    rounds: std::ops::Range<u64>,
+    seed: SeedPath,
+) -> Vec<R> {
+    let shape = matrix.shape();
+    let mut read = Vec::new();
+    for round in rounds {
+        let at = seed.index(round);
+        let x: Vec<R> = values(at.child("x"), shape.inputs);
+        let e: Vec<R> = values(at.child("e"), shape.outputs);
+        let inputs = analog(shape.inputs, std::slice::from_ref(&x));
+        let errors = analog(shape.outputs, std::slice::from_ref(&e));
+        let (mut z, mut a) = (vec![R::zero(); shape.outputs], vec![R::zero(); shape.inputs]);
+        matrix.forward(&inputs, Readout::Converter, at.child("forward"), &mut z);
+        matrix.backward(&errors, Readout::Comparator { decisions: 1 }, at.child("backward"), &mut a);
+        matrix.update(&inputs, &errors, Update::Pulses { step: 0.01, per_unit: 2 }, at.child("pulses"));
+        matrix.update(&inputs, &errors, Update::Exact { step: 0.01 }, at.child("exact"));
+        read.extend(z.into_iter().chain(a));
+    }
+    read
+}
+
+fn a_restored_matrix_goes_on_as_the_saved_one<R: Real>(
+    saved: &mut impl SynapticMatrix<R>,
+    fresh: &mut impl SynapticMatrix<R>,
+    seed: SeedPath,
+) {
+    programmed(saved, seed);
+    // An uneven number of rounds, so that whatever happens now and then is under way when the state is taken.
+    exercised(saved, 0..7, seed);
+    saved.take_activity();
+    let state = saved.save();
+    // What the other did before must not matter.
+    programmed(fresh, seed.child("other"));
+    exercised(fresh, 0..3, seed.child("other"));
+    fresh.restore(&state).expect("a state is restored into a matrix built alike");
+    assert_eq!(fresh.save(), state, "a state that was restored is saved again as it was");
+    assert_eq!(fresh.take_activity(), Activity::default(), "a restored matrix counts anew");
+    assert_eq!(fresh.weights(), saved.weights(), "a restored matrix has the weights that were saved");
+    let [expected, found] = [exercised(saved, 7..30, seed), exercised(fresh, 7..30, seed)];
+    assert_eq!(found, expected, "a restored matrix reads as the saved one");
+    assert_eq!(fresh.weights(), saved.weights(), "a restored matrix is moved as the saved one");
+    assert_eq!(fresh.take_activity(), saved.take_activity(), "a restored matrix counts as the saved one");
+}
+
+fn a_state_of_another_shape_is_refused<R: Real>(
+    matrix: &impl SynapticMatrix<R>,
+    other: &mut impl SynapticMatrix<R>,
+) {
+    assert!(other.restore(&matrix.save()).is_err(), "the state of a matrix of another shape is refused");
+    assert!(other.restore(&State::default()).is_err(), "an empty state is refused");
 }

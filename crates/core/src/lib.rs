@@ -8,6 +8,8 @@
 //! * [`Signals`]: what travels along the lines, analog levels or counted pulses, for a batch of samples,
 //! * [`SeedPath`]: every random number is a pure function of a root seed and a path,
 //! * [`Activity`]: what the hardware did, counted; joules appear only in `bitpulse-energy`,
+//! * [`rows`]: the walks over a matrix in memory that implementations of the seam share,
+//! * [`State`]: what a checkpoint holds of a matrix or network,
 //! * [`units`]: volts, siemens and seconds as newtypes that parse `"50 uS"`.
 //!
 //! ```
@@ -33,8 +35,10 @@ mod activity;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod real;
+pub mod rows;
 mod seed;
 mod signal;
+mod state;
 mod synapse;
 pub mod units;
 
@@ -42,4 +46,5 @@ pub use activity::{Activity, Conversions, PassActivity};
 pub use real::Real;
 pub use seed::{Rng, SeedPath};
 pub use signal::{Pulse, Signal, Signals};
+pub use state::{Element, State, StateError, Tensor, Values};
 pub use synapse::{Readout, Shape, SynapticMatrix, Update};

@@ -1,7 +1,9 @@
 use nalgebra::RealField;
 
+use crate::Element;
+
 /// The float type of signals and weights: `f32` for training, `f64` where gradients are checked.
-pub trait Real: RealField + Copy + Default {
+pub trait Real: RealField + Element + Default {
     /// The nearest value of this type.
     fn of(value: f64) -> Self;
     /// This value, exactly for both implementations.

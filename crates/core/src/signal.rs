@@ -1,4 +1,4 @@
-use crate::Real;
+use crate::{Real, rows};
 
 /// One line that carries pulses: `count` of them, a negative count on the line of opposite sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,46 @@ impl<R: Real> Signal<'_, R> {
                 }
             }
         }
+    }
+
+    /// Fills `out` with the lines that are not zero and their values times `scale`, lines ascending.
+    pub fn list_active(&self, scale: R, out: &mut Vec<(u32, R)>) {
+        out.clear();
+        if let Signal::Analog(levels) = self {
+            rows::nonzero(levels, scale, out);
+        } else {
+            self.for_each_active(|line, x| out.push((line as u32, x * scale)));
+        }
+    }
+
+    /// How often lines are pulsed with positive and with negative sign; an analog line counts once.
+    pub fn signed_pulses(&self) -> [u64; 2] {
+        match self {
+            Signal::Analog(levels) => rows::count_signs(levels),
+            Signal::Bits(lines) => [lines.len() as u64, 0],
+            Signal::Pulses { pulses, .. } => pulses.iter().fold([0, 0], |mut sum, pulse| {
+                sum[usize::from(pulse.count < 0)] += u64::from(pulse.count.unsigned_abs());
+                sum
+            }),
+        }
+    }
+
+    /// How many pulses make a value of 1; 1 for levels and bits.
+    pub fn per_unit(&self) -> u16 {
+        match self {
+            Signal::Pulses { per_unit, .. } => *per_unit,
+            Signal::Analog(_) | Signal::Bits(_) => 1,
+        }
+    }
+
+    /// Read phases that bring the signal onto the lines: one for levels and bits; for pulse counts one for each pulse of
+    /// a unit and each sign that occurs.
+    pub fn phases(&self) -> u64 {
+        let [positive, negative] = match self {
+            Signal::Analog(_) | Signal::Bits(_) => return 1,
+            Signal::Pulses { .. } => self.signed_pulses(),
+        };
+        u64::from(self.per_unit()) * (u64::from(positive > 0) + u64::from(negative > 0)).max(1)
     }
 
     /// Whether no line carries anything.
@@ -106,6 +146,17 @@ impl<R: Real> Signals<R> {
             Body::Analog { levels } => levels.len() / self.lines.max(1),
             Body::Bits { ends, .. } | Body::Pulses { ends, .. } => ends.len(),
         }
+    }
+
+    /// Whether every product of a line of this batch and one of `errors` is a whole number of pulses when `per_unit` make
+    /// a product of 1, so that nothing is left to chance.
+    pub fn products_are_whole(&self, errors: &Self, per_unit: u16) -> bool {
+        self.analog_levels().is_none()
+            && errors.analog_levels().is_none()
+            && self.iter().zip(errors.iter()).all(|(input, error)| {
+                let unit = u32::from(input.per_unit()) * u32::from(error.per_unit());
+                u32::from(per_unit).is_multiple_of(unit)
+            })
     }
 
     /// Forgets all samples, keeps the memory.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Activity, Real, SeedPath, Signals};
+use crate::{Activity, Real, SeedPath, Signals, State, StateError};
 
 /// The size of a synaptic matrix: `inputs` word lines by `outputs` bit lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,6 +48,12 @@ pub enum Update {
         /// Pulses that make a product of 1; 1 is the paper's rule.
         per_unit: u16,
     },
+    /// `W += step * sgn(sum of x e^T over the batch)`: every weight whose sum is not zero moves by one step (Manhattan
+    /// rule).
+    Sign {
+        /// Step size in units of weight.
+        step: f64,
+    },
 }
 
 /// A matrix of weights that can be read in both directions and updated in place: the seam between learning and
@@ -83,4 +89,15 @@ pub trait SynapticMatrix<R: Real = f32>: Send {
 
     /// What was done since the last call, and starts counting anew.
     fn take_activity(&mut self) -> Activity;
+
+    /// All that later calls depend on, so that a matrix built alike goes on from it bit for bit. What was counted is not
+    /// part of it: take it first. Neither is what building the matrix anew gives again, such as devices drawn from a
+    /// seed.
+    fn save(&self) -> State;
+
+    /// Goes on from what [`SynapticMatrix::save`] of a matrix built alike gave, and counts anew.
+    ///
+    /// # Errors
+    /// When `state` is not that of such a matrix; this one is then to be thrown away.
+    fn restore(&mut self, state: &State) -> Result<(), StateError>;
 }

@@ -252,6 +252,16 @@ impl Adc {
         ((seen - self.low) / self.step).round().min(f64::from((1_u32 << self.bits) - 1)) as u16
     }
 
+    /// Whether `code` is at an end of the range, as the codes of all currents beyond it are.
+    pub fn clips(&self, code: u16) -> bool {
+        code == 0 || u32::from(code) == (1_u32 << self.bits) - 1
+    }
+
+    /// Resolution.
+    pub fn bits(&self) -> u8 {
+        self.bits
+    }
+
     /// The current in amperes that an ideal converter stands for with `code`.
     pub fn amperes(&self, code: u16) -> f64 {
         self.low + f64::from(code) * self.step

@@ -572,6 +572,34 @@ impl Population {
         }
     }
 
+    /// Adds to `sums` what random telegraph noise alone adds to one read of the array, times `scale`: rows driven and
+    /// columns sensed (`forward`), or the other way round. [`Population::sum_columns`] and [`Population::sum_rows`] hold it
+    /// already.
+    ///
+    /// # Panics
+    /// If `sums` is not as long as there are sensed lines, or a driven line does not exist.
+    pub fn add_telegraph(
+        &self,
+        forward: bool,
+        drive: Signal<'_, f32>,
+        scale: f32,
+        rng: &mut Rng,
+        sums: &mut [f32],
+    ) {
+        let Shape { inputs, outputs: width } = self.shape;
+        assert_eq!(sums.len(), if forward { width } else { inputs }, "one sum for every sensed line");
+        let noise = self.device.spec().read_noise;
+        for &index in &self.telegraph {
+            let index = index as usize;
+            let (row, column) = (index / width, index % width);
+            let (driven, sensed) = if forward { (row, column) } else { (column, row) };
+            let x = level_of(drive, driven);
+            if x != 0.0 {
+                sums[sensed] += scale * x * self.g[index] * (self.telegraph_level(index, noise, rng) - 1.0);
+            }
+        }
+    }
+
     /// Devices with telegraph noise among `first..last`.
     fn telegraph_within(&self, first: usize, last: usize) -> &[u32] {
         let from = self.telegraph.partition_point(|&index| (index as usize) < first);

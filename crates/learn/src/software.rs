@@ -1,9 +1,10 @@
 use bitpulse_core::{
-    Activity, PassActivity, Readout, Real, SeedPath, Shape, Signal, Signals, SynapticMatrix, Update,
+    Activity, PassActivity, Readout, Real, SeedPath, Shape, Signal, Signals, State, StateError,
+    SynapticMatrix, Update, rows,
 };
 use nalgebra::{DMatrixView, DMatrixViewMut, Dyn};
 
-use crate::kernels::{self, fast};
+use crate::kernels::fast;
 
 /// The synaptic matrix that software has: floats in memory, read without noise and moved exactly.
 ///
@@ -48,7 +49,7 @@ const DENSE: f64 = 0.4;
 fn dense_levels<R: Real>(signals: &Signals<R>) -> Option<&[R]> {
     signals.analog_levels().filter(|levels| {
         signals.samples() >= BATCH && {
-            let [above, below] = fast::count_signs(levels);
+            let [above, below] = rows::count_signs(levels);
             (above + below) as f64 >= DENSE * levels.len() as f64
         }
     })
@@ -57,7 +58,7 @@ fn dense_levels<R: Real>(signals: &Signals<R>) -> Option<&[R]> {
 impl<R: Real> SoftwareMatrix<R> {
     /// A matrix of zero weights.
     pub fn zeros(shape: Shape) -> Self {
-        let stride = kernels::stride(shape.outputs);
+        let stride = rows::stride(shape.outputs);
         Self {
             shape,
             weights: vec![R::zero(); shape.inputs * stride],
@@ -108,7 +109,7 @@ impl<R: Real> SoftwareMatrix<R> {
             if error.is_silent() {
                 continue;
             }
-            list_active(&input, step, &mut self.active);
+            input.list_active(step, &mut self.active);
             spread_error(&error, &mut self.error);
             fast::add_outer(&mut self.weights, &self.active, &self.error);
         }
@@ -130,15 +131,34 @@ impl<R: Real> SoftwareMatrix<R> {
             if error.is_silent() {
                 continue;
             }
-            list_active(&input, R::one(), &mut self.active);
+            input.list_active(R::one(), &mut self.active);
             spread_error(&error, &mut self.error);
             self.draws.resize(self.stride, 0);
             for &(line, x) in &self.active {
-                fast::fill_draws(&mut rng, &mut self.draws);
+                rows::fill_draws(&mut rng, &mut self.draws);
                 let row = &mut self.weights[line as usize * self.stride..][..self.stride];
                 let [set, reset] = fast::add_rounded(row, x, &self.error, size, &self.draws);
                 self.activity.update.set_pulses += set;
                 self.activity.update.reset_pulses += reset;
+            }
+        }
+    }
+
+    /// Moves every weight by `step` in the direction of the batch's summed product.
+    fn add_signs(&mut self, inputs: &Signals<R>, errors: &Signals<R>, step: R) {
+        let mut sums = vec![R::zero(); self.weights.len()];
+        for (input, error) in inputs.iter().zip(errors.iter()) {
+            input.list_active(R::one(), &mut self.active);
+            spread_error(&error, &mut self.error);
+            fast::add_outer(&mut sums, &self.active, &self.error);
+        }
+        for (w, sum) in self.weights.iter_mut().zip(sums) {
+            if sum > R::zero() {
+                *w += step;
+                self.activity.update.set_pulses += 1;
+            } else if sum < R::zero() {
+                *w -= step;
+                self.activity.update.reset_pulses += 1;
             }
         }
     }
@@ -149,23 +169,13 @@ impl<R: Real> SoftwareMatrix<R> {
             if error.is_silent() {
                 continue;
             }
-            let (x, e) = (signed_pulses(&input), signed_pulses(&error));
+            let (x, e) = (input.signed_pulses(), error.signed_pulses());
             let [set, reset] = [x[0] * e[0] + x[1] * e[1], x[0] * e[1] + x[1] * e[0]];
-            let unit = pulses_per_unit(&input) * pulses_per_unit(&error);
+            let unit = u64::from(input.per_unit()) * u64::from(error.per_unit());
             let counts = &mut self.activity.update;
             counts.set_pulses += set * u64::from(per_unit) / unit;
             counts.reset_pulses += reset * u64::from(per_unit) / unit;
         }
-    }
-}
-
-/// Fills `out` with the lines that are not zero and their values times `scale`.
-fn list_active<R: Real>(signal: &Signal<'_, R>, scale: R, out: &mut Vec<(u32, R)>) {
-    out.clear();
-    if let Signal::Analog(levels) = signal {
-        fast::nonzero(levels, scale, out);
-    } else {
-        signal.for_each_active(|line, x| out.push((line as u32, x * scale)));
     }
 }
 
@@ -179,40 +189,16 @@ fn spread_error<R: Real>(error: &Signal<'_, R>, out: &mut [R]) {
     }
 }
 
-/// How often lines are pulsed with positive and negative sign; an analog line counts once.
-fn signed_pulses<R: Real>(signal: &Signal<'_, R>) -> [u64; 2] {
-    match signal {
-        Signal::Analog(levels) => fast::count_signs(levels),
-        Signal::Bits(lines) => [lines.len() as u64, 0],
-        Signal::Pulses { pulses, .. } => pulses.iter().fold([0, 0], |mut sum, pulse| {
-            sum[usize::from(pulse.count < 0)] += u64::from(pulse.count.unsigned_abs());
-            sum
-        }),
-    }
-}
-
-fn pulses_per_unit<R>(signal: &Signal<'_, R>) -> u64 {
-    match signal {
-        Signal::Pulses { per_unit, .. } => u64::from(*per_unit),
-        Signal::Analog(_) | Signal::Bits(_) => 1,
-    }
-}
-
 /// Counts one read of `signal` on lines that cross `crossing` others.
 fn count_read<R: Real>(pass: &mut PassActivity, signal: &Signal<'_, R>, crossing: usize, readout: Readout) {
-    let [positive, negative] = signed_pulses(signal);
+    let [positive, negative] = signal.signed_pulses();
     let driven = positive + negative;
     // Converters drive both signs at once; pulses take a phase for each pulse of a unit and each sign.
-    let phases = match signal {
-        Signal::Analog(levels) => {
-            pass.dac.unquantised += levels.len() as u64;
-            1
-        }
-        Signal::Bits(_) => 1,
-        Signal::Pulses { per_unit, .. } => {
-            u64::from(*per_unit) * (u64::from(positive > 0) + u64::from(negative > 0)).max(1)
-        }
-    };
+    if let Signal::Analog(levels) = signal {
+        pass.dac.unquantised += levels.len() as u64;
+    }
+    // Converters drive both signs at once; pulses take a phase for each pulse of a unit and each sign.
+    let phases = signal.phases();
     pass.reads += phases;
     pass.driven_lines += driven;
     pass.driven_cells += driven * crossing as u64;
@@ -246,10 +232,10 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         }
         for (input, out) in inputs.iter().zip(outputs.chunks_exact_mut(columns)) {
             if let Signal::Bits(lines) = input {
-                fast::sum_rows(&self.weights, self.stride, lines, out);
+                rows::sum_rows(&self.weights, self.stride, lines, out);
             } else {
-                list_active(&input, R::one(), &mut self.active);
-                fast::sum_scaled_rows(&self.weights, self.stride, &self.active, out);
+                input.list_active(R::one(), &mut self.active);
+                rows::sum_scaled_rows(&self.weights, self.stride, &self.active, out);
             }
         }
     }
@@ -268,15 +254,15 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
             return;
         }
         for (error, out) in errors.iter().zip(outputs.chunks_exact_mut(lines)) {
-            list_active(&error, R::one(), &mut self.active);
+            error.list_active(R::one(), &mut self.active);
             if self.active.len() * 4 <= columns {
-                fast::dot_rows_sparse(&self.weights, self.stride, &self.active, out);
+                rows::dot_rows_sparse(&self.weights, self.stride, &self.active, out);
             } else {
                 self.error.fill(R::zero());
                 for &(line, e) in &self.active {
                     self.error[line as usize] = e;
                 }
-                fast::dot_rows(&self.weights, &self.error, out);
+                rows::dot_rows(&self.weights, &self.error, out);
             }
         }
     }
@@ -290,8 +276,9 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
                 self.count_update(inputs, errors, 1);
                 self.add_exact(inputs, errors, R::of(step));
             }
+            Update::Sign { step } => self.add_signs(inputs, errors, R::of(step)),
             Update::Pulses { step, per_unit } => {
-                if products_are_whole(inputs, errors, per_unit) {
+                if inputs.products_are_whole(errors, per_unit) {
                     self.count_update(inputs, errors, per_unit);
                     self.add_exact(inputs, errors, R::of(step));
                 } else {
@@ -318,15 +305,19 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
     fn take_activity(&mut self) -> Activity {
         std::mem::take(&mut self.activity)
     }
-}
 
-/// Whether every product of the batch is a whole number of pulses, so that nothing is left to chance.
-fn products_are_whole<R: Real>(inputs: &Signals<R>, errors: &Signals<R>, per_unit: u16) -> bool {
-    inputs.analog_levels().is_none()
-        && errors.analog_levels().is_none()
-        && inputs.iter().zip(errors.iter()).all(|(input, error)| {
-            u64::from(per_unit).is_multiple_of(pulses_per_unit(&input) * pulses_per_unit(&error))
-        })
+    fn save(&self) -> State {
+        let mut state = State::default();
+        state.put("weights", &[self.shape.inputs, self.shape.outputs], self.weights());
+        state
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        let weights = state.get("weights", &[self.shape.inputs, self.shape.outputs])?;
+        self.program(weights, SeedPath::root(0));
+        self.activity = Activity::default();
+        Ok(())
+    }
 }
 
 #[cfg(test)]

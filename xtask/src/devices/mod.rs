@@ -104,7 +104,7 @@ fn folder() -> PathBuf {
 }
 
 /// Reads the device called `name`: a file, or a name in data/devices.
-fn read(name: &Path) -> Outcome<Device> {
+pub fn read(name: &Path) -> Outcome<Device> {
     let bare = name.components().count() == 1 && name.extension().is_none();
     let path = if bare { folder().join(name).with_extension("toml") } else { name.to_owned() };
     if bare && !path.exists() {

@@ -32,6 +32,10 @@ pub enum Kind {
     Integer { least: i64, most: i64 },
     /// A real number above `above` and at most `most`.
     Number { above: f64, most: f64 },
+    /// A real number from 0 to `most`, both included.
+    Magnitude { most: f64 },
+    /// A real number above `above` and at most `most` in place of what the device file says, or `file`.
+    Change { least: f64, most: f64 },
     /// A share from 0 to 1, both included.
     Share,
     /// One of these words.
@@ -42,6 +46,8 @@ pub enum Kind {
     Network,
     /// A name: letters, digits and dashes.
     Name,
+    /// `software`, the name of a preset, or the path of a device file.
+    Device,
 }
 
 impl Kind {
@@ -50,11 +56,14 @@ impl Kind {
         match self {
             Kind::Integer { least, most } => format!("a whole number from {least} to {most}"),
             Kind::Number { above, most } => format!("a number above {above}, at most {most}"),
+            Kind::Magnitude { most } => format!("a number from 0 to {most}"),
+            Kind::Change { least, most } => format!("`file` or a number from {least} to {most}"),
             Kind::Share => "a number from 0 to 1".into(),
             Kind::Choice(words) => format!("one of {}", words.join(", ")),
             Kind::Flag => "true or false".into(),
             Kind::Network => "layer widths from inputs to classes, such as \"784-256-10\"".into(),
             Kind::Name => "a name of letters, digits and dashes".into(),
+            Kind::Device => "software, a preset of data/devices, or the path of a device file".into(),
         }
     }
 
@@ -64,10 +73,19 @@ impl Kind {
             (Kind::Integer { least, most }, Value::Integer(v)) if (least..=most).contains(v) => {
                 Some(value.clone())
             }
-            (Kind::Number { .. } | Kind::Share, Value::Integer(v)) => self.accept(&Value::Number(*v as f64)),
+            (Kind::Change { .. }, Value::Text(v)) if v == "file" => Some(value.clone()),
+            (
+                Kind::Number { .. } | Kind::Magnitude { .. } | Kind::Change { .. } | Kind::Share,
+                Value::Integer(v),
+            ) => self.accept(&Value::Number(*v as f64)),
             (Kind::Number { above, most }, Value::Number(v)) if *v > above && *v <= most => {
                 Some(value.clone())
             }
+            (Kind::Magnitude { most }, Value::Number(v)) if (0.0..=most).contains(v) => Some(value.clone()),
+            (Kind::Change { least, most }, Value::Number(v)) if (least..=most).contains(v) => {
+                Some(value.clone())
+            }
+            (Kind::Device, Value::Text(v)) if !v.is_empty() => Some(value.clone()),
             (Kind::Share, Value::Number(v)) if (0.0..=1.0).contains(v) => Some(value.clone()),
             (Kind::Choice(words), Value::Text(v)) if words.contains(&v.as_str()) => Some(value.clone()),
             (Kind::Flag, Value::Flag(_)) => Some(value.clone()),
@@ -139,8 +157,13 @@ pub const KEYS: &[Key] = &[
         Default::Text("784-256-10"),
         "widths of the layers, inputs first, classes last",
     ),
-    key("dataset", Kind::Choice(&["mnist"]), Default::Text("mnist"), "what is learnt"),
-    key("device", Kind::Choice(&["software"]), Default::Text("software"), "what holds the weights"),
+    key(
+        "dataset",
+        Kind::Choice(&["mnist", "mnist-20x20"]),
+        Default::Text("mnist"),
+        "what is learnt; 20x20 is the middle of every image, as MLP+NeuroSim crops it",
+    ),
+    key("device", Kind::Device, Default::Text("software"), "what holds the weights"),
     key(
         "seed",
         Kind::Integer { least: 0, most: i64::MAX },
@@ -214,6 +237,12 @@ pub const KEYS: &[Key] = &[
         "what is minimised",
     ),
     key(
+        "initial",
+        Kind::Choice(&["balanced", "fan-in", "unit"]),
+        Default::Text("balanced"),
+        "weights before learning: Glorot (He for ReLU), within 1/sqrt(inputs) as PyTorch, or within 1 as NeuroSim",
+    ),
+    key(
         "input",
         Kind::Choice(&["analog", "bits", "threshold"]),
         Default::Text("bits"),
@@ -226,7 +255,12 @@ pub const KEYS: &[Key] = &[
         Default::Integer(128),
         "least pixel that fires, with input = threshold",
     ),
-    key("forward", SIGNAL, Default::Text("bs"), "forward signals of hidden neurons"),
+    key(
+        "forward",
+        Kind::Choice(&["hp", "bs", "threshold"]),
+        Default::Text("bs"),
+        "forward signals of hidden neurons: values, random bits, or one bit without chance",
+    ),
     key("forward-pulses", PULSES, Default::Integer(1), "pulses of a full forward signal, with forward = bs"),
     key(
         "derivative",
@@ -243,15 +277,21 @@ pub const KEYS: &[Key] = &[
     key("error", SIGNAL, Default::Text("bs"), "back-propagated error"),
     key(
         "output-error",
-        Kind::Choice(&["ternary", "categorical", "race"]),
+        Kind::Choice(&["ternary", "sign", "categorical", "race"]),
         Default::Text("ternary"),
-        "with error = bs, the error at the output: every output apart, one class drawn, or a noisy race",
+        "with error = bs, the error at the output: every output apart, at random or by sign, one class drawn, or a noisy race",
     ),
     key(
         "output-error-pulses",
         PULSES,
         Default::Integer(1),
         "phases of the output error, with output-error = ternary",
+    ),
+    key(
+        "dead-zone",
+        Kind::Share,
+        Default::Number(0.1),
+        "errors up to this count as 0, with output-error = sign",
     ),
     key(
         "race-gain",
@@ -277,7 +317,12 @@ pub const KEYS: &[Key] = &[
         Default::Number(1.0),
         "where the stochastic sign saturates, in running means of the error's magnitude",
     ),
-    key("update", SIGNAL, Default::Text("bs"), "weight update: exact, or whole pulses"),
+    key(
+        "update",
+        Kind::Choice(&["hp", "bs", "sign"]),
+        Default::Text("bs"),
+        "weight update: exact, whole pulses, or one step by the sign of the batch's gradient",
+    ),
     key("update-pulses", PULSES, Default::Integer(1), "pulses of one step, with update = bs"),
     key(
         "step-output",
@@ -298,6 +343,270 @@ pub const KEYS: &[Key] = &[
         "how steps shrink from start to end",
     ),
     key("step-floor", Kind::Share, Default::Number(0.02), "share of the steps that is left at the end"),
+    key(
+        "mapping",
+        Kind::Choice(&["reference", "middle", "symmetry-point", "pair", "one-sided"]),
+        Default::Text("reference"),
+        "weight zero: the device file's reference, the middle of the window, each device's symmetry point, or a pair",
+    ),
+    key(
+        "weight-range",
+        Kind::Number { above: 0.0, most: 1000.0 },
+        Default::Number(1.0),
+        "weight of a device at the end of its window, all digits together",
+    ),
+    key(
+        "digits",
+        Kind::Choice(&["single", "counter", "positional", "transfer", "buffered-transfer"]),
+        Default::Text("single"),
+        "a weight as one device, one behind a digital counter, digits with carry, or a fast and a slow array",
+    ),
+    key(
+        "digit-count",
+        Kind::Integer { least: 2, most: 4 },
+        Default::Integer(2),
+        "arrays, with digits = positional",
+    ),
+    key(
+        "digit-base",
+        Kind::Integer { least: 2, most: 1024 },
+        Default::Integer(8),
+        "ratio of significance of neighbouring digits, with digits = positional",
+    ),
+    key(
+        "carry-period",
+        Kind::Integer { least: 1, most: 1_000_000_000 },
+        Default::Integer(100),
+        "updates between two carries of the lowest digit, or between two transfers of a row",
+    ),
+    key(
+        "carry-bits",
+        Kind::Integer { least: 0, most: 16 },
+        Default::Integer(8),
+        "converter that reads a digit for its carry; 0: two comparators",
+    ),
+    key(
+        "carry-restore",
+        Kind::Choice(&["opposite-pulses", "verify", "symmetry-point"]),
+        Default::Text("opposite-pulses"),
+        "how a digit is brought back after its carry",
+    ),
+    key(
+        "carry-most",
+        Kind::Integer { least: 1, most: 1000 },
+        Default::Integer(1000),
+        "most pulses that one carry gives the higher digit",
+    ),
+    key(
+        "restore-pairs",
+        Kind::Integer { least: 1, most: 1000 },
+        Default::Integer(20),
+        "SET and RESET pulses in turn, with carry-restore = symmetry-point",
+    ),
+    key(
+        "chopper",
+        Kind::Flag,
+        Default::Flag(false),
+        "whether the lowest pair's devices change roles at every carry",
+    ),
+    key(
+        "counter-limit",
+        Kind::Integer { least: 1, most: 16_384 },
+        Default::Integer(16),
+        "counts that make one pulse, with digits = counter",
+    ),
+    key(
+        "transfer-fast",
+        Kind::Share,
+        Default::Number(0.0),
+        "significance of the fast array, with a transfer",
+    ),
+    key(
+        "transfer-rate",
+        Kind::Number { above: 0.0, most: 1000.0 },
+        Default::Number(1.0),
+        "part of the fast array's content that a transfer moves",
+    ),
+    key(
+        "gate",
+        Kind::Choice(&["rows", "columns", "rows-and-columns", "array", "crosspoints"]),
+        Default::Text("rows"),
+        "where random bits stand that give a pulse with a probability below 1; crosspoints is no hardware",
+    ),
+    key(
+        "write",
+        Kind::Choice(&["rounded", "nearest", "trains", "verify"]),
+        Default::Text("rounded"),
+        "with update = hp: changes rounded to pulses at random or to the nearest, pulse trains, write-verify",
+    ),
+    key(
+        "train-length",
+        Kind::Integer { least: 1, most: 64 },
+        Default::Integer(31),
+        "slots of a pulse train, at most",
+    ),
+    key(
+        "update-management",
+        Kind::Flag,
+        Default::Flag(true),
+        "whether rows and columns of trains share the load",
+    ),
+    key(
+        "length-management",
+        Kind::Flag,
+        Default::Flag(true),
+        "whether trains are as short as the products allow",
+    ),
+    key(
+        "verify-tolerance",
+        Kind::Number { above: 0.0, most: 1.0 },
+        Default::Number(0.01),
+        "accepted error of write-verify, as a fraction of the window",
+    ),
+    key(
+        "verify-pulses",
+        Kind::Integer { least: 1, most: 10_000 },
+        Default::Integer(20),
+        "most pulses of one write-verify",
+    ),
+    key(
+        "refresh-period",
+        Kind::Integer { least: 1, most: 1_000_000_000 },
+        Default::Integer(1000),
+        "updates between two refreshes, with mapping = one-sided",
+    ),
+    key(
+        "refresh-above",
+        Kind::Share,
+        Default::Number(0.75),
+        "window fraction from which a device is refreshed, with mapping = one-sided",
+    ),
+    key(
+        "dac-bits",
+        Kind::Integer { least: 0, most: 16 },
+        Default::Integer(0),
+        "converters at driven lines, bits of the magnitude; 0: exact levels",
+    ),
+    key(
+        "adc-bits",
+        Kind::Integer { least: 0, most: 16 },
+        Default::Integer(0),
+        "converters at sensed lines; 0: exact values",
+    ),
+    key(
+        "adc-range",
+        Kind::Number { above: 0.0, most: 1e6 },
+        Default::Number(8.0),
+        "largest z that a converter does not clip",
+    ),
+    key(
+        "adc-range-per-line",
+        Kind::Flag,
+        Default::Flag(false),
+        "whether adc-range is for one driven line, so that the range grows with the matrix, as in NeuroSim",
+    ),
+    key(
+        "adc-noise",
+        Kind::Magnitude { most: 1e6 },
+        Default::Number(0.0),
+        "noise of a conversion, standard deviation of z",
+    ),
+    key(
+        "scale-inputs",
+        Kind::Flag,
+        Default::Flag(true),
+        "whether analog inputs are scaled to the range of the converters, and outputs back",
+    ),
+    key(
+        "repeat-clipped",
+        Kind::Flag,
+        Default::Flag(false),
+        "whether a forward read that clips is repeated at half scale",
+    ),
+    key(
+        "forward-offset",
+        Kind::Magnitude { most: 1000.0 },
+        Default::Number(0.0),
+        "spread of the offsets of comparators and converters in forward reads, in z",
+    ),
+    key(
+        "backward-offset",
+        Kind::Magnitude { most: 1000.0 },
+        Default::Number(0.0),
+        "the same in backward reads",
+    ),
+    key(
+        "fidelity",
+        Kind::Choice(&["ideal", "effective", "exact"]),
+        Default::Text("ideal"),
+        "perfect wires, a map of the wired array that is renewed now and then, or a solve for every read",
+    ),
+    key(
+        "wire-ohms",
+        Kind::Magnitude { most: 1e6 },
+        Default::Number(1.0),
+        "resistance of a wire from cell to cell",
+    ),
+    key(
+        "map-refresh",
+        Kind::Integer { least: 1, most: 1_000_000_000 },
+        Default::Integer(1000),
+        "updates between two measurements of the map, with fidelity = effective",
+    ),
+    key(
+        "array-size",
+        Kind::Integer { least: 0, most: 65_536 },
+        Default::Integer(0),
+        "word and bit lines of a physical array; 0: as large as the matrix",
+    ),
+    key(
+        "partial-sums",
+        Kind::Choice(&["analog", "digital"]),
+        Default::Text("analog"),
+        "where the sums of stacked arrays meet: before the converter or comparator, or after a conversion each",
+    ),
+    key(
+        "device-levels",
+        Kind::Change { least: 2.0, most: 1e6 },
+        Default::Text("file"),
+        "pulses from end to end of the window at the nominal step",
+    ),
+    key(
+        "device-nonlinearity",
+        Kind::Change { least: 0.0, most: 9.0 },
+        Default::Text("file"),
+        "NeuroSim label of an exponential response, the same for SET and RESET, in place of the file's response",
+    ),
+    key(
+        "device-step-spread",
+        Kind::Change { least: 0.0, most: 3.0 },
+        Default::Text("file"),
+        "spread of the step from device to device",
+    ),
+    key(
+        "device-window-spread",
+        Kind::Change { least: 0.0, most: 3.0 },
+        Default::Text("file"),
+        "spread of both bounds of the window from device to device",
+    ),
+    key(
+        "device-cycle-noise",
+        Kind::Change { least: 0.0, most: 100.0 },
+        Default::Text("file"),
+        "cycle-to-cycle noise as a fraction of a step",
+    ),
+    key(
+        "device-read-noise",
+        Kind::Change { least: 0.0, most: 1.0 },
+        Default::Text("file"),
+        "read noise as a fraction of the window",
+    ),
+    key(
+        "device-stuck",
+        Kind::Change { least: 0.0, most: 1.0 },
+        Default::Text("file"),
+        "stuck devices, half at each bound",
+    ),
 ];
 
 /// The setting called `name`.

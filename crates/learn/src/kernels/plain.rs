@@ -5,36 +5,6 @@ use bitpulse_core::Real;
 use crate::activation::hard_sigmoid;
 use crate::draw;
 
-/// `out[j] = sum over lines i of W[i, j]`, terms in the order of `lines`.
-pub(crate) fn sum_rows<R: Real>(weights: &[R], stride: usize, lines: &[u32], out: &mut [R]) {
-    for (j, out) in out.iter_mut().enumerate() {
-        *out = R::zero();
-        for &line in lines {
-            *out += weights[line as usize * stride + j];
-        }
-    }
-}
-
-/// `out[j] = sum over (i, x) of W[i, j] x`, terms in the order of `active`.
-pub(crate) fn sum_scaled_rows<R: Real>(weights: &[R], stride: usize, active: &[(u32, R)], out: &mut [R]) {
-    for (j, out) in out.iter_mut().enumerate() {
-        *out = R::zero();
-        for &(line, x) in active {
-            *out += weights[line as usize * stride + j] * x;
-        }
-    }
-}
-
-/// `out[i] = sum over j of W[i, j] error[j]`; `error` is padded to a row.
-pub(crate) fn dot_rows<R: Real>(weights: &[R], error: &[R], out: &mut [R]) {
-    for (i, out) in out.iter_mut().enumerate() {
-        *out = R::zero();
-        for (j, &e) in error.iter().enumerate() {
-            *out += weights[i * error.len() + j] * e;
-        }
-    }
-}
-
 /// `W[i, j] += x error[j]` for every `(i, x)`; `error` is padded to a row.
 pub(crate) fn add_outer<R: Real>(weights: &mut [R], active: &[(u32, R)], error: &[R]) {
     for &(line, x) in active {
@@ -61,16 +31,6 @@ pub(crate) fn add_rounded<R: Real>(
         counts[usize::from(v < R::zero())] += count.as_f64() as u64;
     }
     counts
-}
-
-/// Appends the lines whose level is not zero, each level times `scale`.
-pub(crate) fn nonzero<R: Real>(levels: &[R], scale: R, out: &mut Vec<(u32, R)>) {
-    out.extend(
-        (0..)
-            .zip(levels)
-            .filter(|(_, level)| **level != R::zero())
-            .map(|(line, &level)| (line, level * scale)),
-    );
 }
 
 /// Appends the lines whose pixel fires.

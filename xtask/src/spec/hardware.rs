@@ -1,0 +1,274 @@
+//! From settings to the crossbar that holds the weights of a run.
+
+use std::path::Path;
+
+use bitpulse_core::Shape;
+use bitpulse_core::units::{Ohms, Siemens};
+use bitpulse_crossbar::{
+    Carry, CarryRead, Converters, Digits, Fidelity, Gate, Mapping, MatrixProblem, MatrixSpec,
+    OutputConverter, PartialSums, Reference, Restore, TilingSpec, Trains, Transfer, Wires, Write,
+};
+use bitpulse_device::{Device, Exponential, Response, Spread, WriteVerify};
+
+use super::run::Get;
+use crate::devices;
+
+/// The crossbars that hold the weights of a run.
+#[derive(Clone, Debug)]
+pub struct Hardware {
+    matrix: MatrixSpec,
+    /// Whether the range of converters is for one driven line.
+    range_per_line: bool,
+}
+
+impl Hardware {
+    /// What a run's settings describe; `None` for weights in software.
+    ///
+    /// # Errors
+    /// With every setting that makes no sense, by the setting that can mend it.
+    pub(super) fn read(get: &Get<'_>) -> Result<Option<Self>, Vec<(&'static str, String)>> {
+        let range_per_line = get.flag("adc-range-per-line");
+        Ok(matrix(get)?.map(|matrix| Self { matrix, range_per_line }))
+    }
+
+    /// What stands at the crosspoints, settings that change the device file included.
+    pub fn device(&self) -> &Device {
+        &self.matrix.device
+    }
+
+    /// The crossbar of a layer.
+    pub fn layer(&self, shape: Shape) -> MatrixSpec {
+        let mut spec = self.matrix.clone();
+        if let (true, Some(adc)) = (self.range_per_line, &mut spec.converters.adc) {
+            adc.range *= shape.inputs as f64;
+        }
+        spec
+    }
+}
+
+fn matrix(get: &Get<'_>) -> Result<Option<MatrixSpec>, Vec<(&'static str, String)>> {
+    let name = get.text("device");
+    if name == "software" {
+        return Ok(None);
+    }
+    let device = device(get, name).map_err(|(key, message)| vec![(key, message)])?;
+    let spec = MatrixSpec {
+        mapping: mapping(get),
+        weight_range: get.number("weight-range"),
+        digits: digits(get),
+        gate: match get.text("gate") {
+            "columns" => Gate::Columns,
+            "rows-and-columns" => Gate::RowsAndColumns,
+            "array" => Gate::Array,
+            "crosspoints" => Gate::Crosspoints,
+            _ => Gate::Rows,
+        },
+        write: match get.text("write") {
+            "trains" => Write::Trains(Trains {
+                length: get.whole("train-length") as u16,
+                update_management: get.flag("update-management"),
+                length_management: get.flag("length-management"),
+            }),
+            "verify" => Write::WriteVerify(verify(get)),
+            rounded => Write::Rounded { stochastic: rounded == "rounded" },
+        },
+        converters: Converters {
+            dac_bits: some(get.whole("dac-bits")).map(|bits| bits as u8),
+            adc: some(get.whole("adc-bits")).map(|bits| OutputConverter {
+                bits: bits as u8,
+                range: get.number("adc-range"),
+                noise: get.number("adc-noise"),
+            }),
+            scale_inputs: get.flag("scale-inputs"),
+            repeat_clipped: get.flag("repeat-clipped"),
+        },
+        forward_offset: get.number("forward-offset"),
+        backward_offset: get.number("backward-offset"),
+        wires: wires(get),
+        tiling: some(get.whole("array-size")).map(|size| TilingSpec {
+            rows: size,
+            cols: size,
+            partial_sums: match get.text("partial-sums") {
+                "digital" => PartialSums::Digital,
+                _ => PartialSums::Analog,
+            },
+        }),
+        ..MatrixSpec::new(device)
+    };
+    match spec.check() {
+        Ok(()) => Ok(Some(spec)),
+        Err(problems) => {
+            Err(problems.into_iter().map(|problem| (mending_key(&problem), problem.to_string())).collect())
+        }
+    }
+}
+
+/// `None` for 0, which stands for "none" among settings that are whole numbers.
+fn some(number: usize) -> Option<usize> {
+    (number > 0).then_some(number)
+}
+
+fn mapping(get: &Get<'_>) -> Mapping {
+    match get.text("mapping") {
+        "middle" => Mapping::Reference(Reference::Fraction(0.5)),
+        "symmetry-point" => Mapping::Reference(Reference::SymmetryPoint),
+        "pair" => Mapping::Pair,
+        "one-sided" => Mapping::OneSided {
+            refresh_period: get.whole("refresh-period") as u32,
+            refresh_above: get.number("refresh-above"),
+        },
+        _ => Mapping::Reference(Reference::Window),
+    }
+}
+
+fn verify(get: &Get<'_>) -> WriteVerify {
+    WriteVerify { tolerance: get.number("verify-tolerance"), max_pulses: get.whole("verify-pulses") as u32 }
+}
+
+fn digits(get: &Get<'_>) -> Digits {
+    let read =
+        some(get.whole("carry-bits")).map_or(CarryRead::Comparators, |bits| CarryRead::Adc(bits as u8));
+    let period = get.whole("carry-period") as u32;
+    match get.text("digits") {
+        "counter" => Digits::Counter { limit: get.whole("counter-limit") as u16 },
+        "positional" => Digits::Positional {
+            count: get.whole("digit-count") as u8,
+            base: get.whole("digit-base") as u16,
+            carry: Carry {
+                period,
+                read,
+                restore: match get.text("carry-restore") {
+                    "verify" => Restore::WriteVerify(verify(get)),
+                    "symmetry-point" => Restore::SymmetryPoint { pairs: get.whole("restore-pairs") as u16 },
+                    _ => Restore::OppositePulses,
+                },
+                most_pulses: get.whole("carry-most") as u16,
+                chopper: get.flag("chopper"),
+            },
+        },
+        transfer @ ("transfer" | "buffered-transfer") => Digits::Transfer(Transfer {
+            fast: get.number("transfer-fast"),
+            period,
+            rate: get.number("transfer-rate"),
+            read,
+            buffered: transfer == "buffered-transfer",
+        }),
+        _ => Digits::Single,
+    }
+}
+
+fn wires(get: &Get<'_>) -> Option<(Wires, Fidelity)> {
+    let fidelity = match get.text("fidelity") {
+        "effective" => Fidelity::Effective { refresh: get.whole("map-refresh") as u32 },
+        "exact" => Fidelity::Exact,
+        _ => return None,
+    };
+    Some((Wires::uniform(Ohms(get.number("wire-ohms"))), fidelity))
+}
+
+/// Reads the device and lays the settings that change it over its file.
+fn device(get: &Get<'_>, name: &str) -> Result<Device, (&'static str, String)> {
+    let device = devices::read(Path::new(name)).map_err(|failure| ("device", failure.to_string()))?;
+    let mut spec = device.spec().clone();
+    let range = device.window().range_siemens();
+    if let Some(levels) = get.changed("device-levels") {
+        let Some(pulses) = spec.response.as_ref().and_then(pulses_of) else {
+            return Err(("device-levels", format!("device {name} has no step that levels could set")));
+        };
+        scale_steps(&mut spec.response, pulses / levels);
+    }
+    if let Some(label) = get.changed("device-nonlinearity") {
+        let Some(pulses) = spec.response.as_ref().and_then(pulses_of) else {
+            return Err(("device-nonlinearity", format!("device {name} has no step to bend")));
+        };
+        // Both polarities start steep, as measured devices do.
+        spec.response = Some(Response::Exponential(Exponential {
+            nonlinearity_up: label,
+            nonlinearity_down: -label,
+            pulses_up: pulses,
+            pulses_down: pulses,
+        }));
+    }
+    if let Some(spread) = get.changed("device-step-spread") {
+        spec.device_to_device.step = Spread::Normal(spread);
+    }
+    if let Some(spread) = get.changed("device-window-spread") {
+        spec.device_to_device.g_min = Spread::Normal(spread);
+        spec.device_to_device.g_max = Spread::Normal(spread);
+    }
+    if let Some(noise) = get.changed("device-cycle-noise") {
+        spec.cycle_to_cycle.of_step = noise;
+        spec.cycle_to_cycle.of_nominal_step = 0.0;
+        spec.cycle_to_cycle.of_window = 0.0;
+    }
+    if let Some(noise) = get.changed("device-read-noise") {
+        spec.read_noise.relative = 0.0;
+        spec.read_noise.absolute = Siemens(noise * range);
+    }
+    if let Some(stuck) = get.changed("device-stuck") {
+        spec.faults.at_g_min = stuck / 2.0;
+        spec.faults.at_g_max = stuck / 2.0;
+    }
+    Device::try_from(spec).map_err(|error| ("device", error.to_string()))
+}
+
+/// Pulses that nominal steps need from end to end of the window; `None` for measured tables.
+fn pulses_of(response: &Response) -> Option<f64> {
+    let [up, down] = match response {
+        Response::ConstantStep(p) => [p.step_up, p.step_down],
+        Response::LinearStep(p) => [p.step_up, p.step_down],
+        Response::SoftBounds(p) => [p.step_up, p.step_down],
+        Response::ExpStep(p) => [p.step_up, p.step_down],
+        Response::PowStep(p) => [p.step_up, p.step_down],
+        Response::Exponential(p) => [1.0 / p.pulses_up, 1.0 / p.pulses_down],
+        Response::Tabulated(_) => return None,
+    };
+    Some(2.0 / (up + down))
+}
+
+/// Makes both steps `factor` times as large.
+fn scale_steps(response: &mut Option<Response>, factor: f64) {
+    let [up, down] = match response {
+        Some(Response::ConstantStep(p)) => [&mut p.step_up, &mut p.step_down],
+        Some(Response::LinearStep(p)) => [&mut p.step_up, &mut p.step_down],
+        Some(Response::SoftBounds(p)) => [&mut p.step_up, &mut p.step_down],
+        Some(Response::ExpStep(p)) => [&mut p.step_up, &mut p.step_down],
+        Some(Response::PowStep(p)) => [&mut p.step_up, &mut p.step_down],
+        Some(Response::Exponential(p)) => {
+            p.pulses_up /= factor;
+            p.pulses_down /= factor;
+            return;
+        }
+        Some(Response::Tabulated(_)) | None => return,
+    };
+    *up *= factor;
+    *down *= factor;
+}
+
+/// The setting that can mend a problem.
+fn mending_key(problem: &MatrixProblem) -> &'static str {
+    match problem {
+        MatrixProblem::NoResponse { .. } | MatrixProblem::NoStep { .. } => "device",
+        MatrixProblem::WeightRange { .. } => "weight-range",
+        MatrixProblem::ReferenceFraction { .. } => "mapping",
+        MatrixProblem::Refresh { .. } => "refresh-period",
+        MatrixProblem::Counter { .. } => "counter-limit",
+        MatrixProblem::DigitCount { .. } => "digit-count",
+        MatrixProblem::Base { .. } => "digit-base",
+        MatrixProblem::CarryPeriod { .. } => "carry-period",
+        MatrixProblem::CarryPulses => "carry-most",
+        MatrixProblem::CarryBits { .. } => "carry-bits",
+        MatrixProblem::Chopper => "chopper",
+        MatrixProblem::OneSidedRestore => "carry-restore",
+        MatrixProblem::Transfer { .. } => "transfer-rate",
+        MatrixProblem::Trains { .. } => "train-length",
+        MatrixProblem::DacBits { .. } => "dac-bits",
+        MatrixProblem::OutputConverter { .. } => "adc-range",
+        MatrixProblem::ReadVoltage { .. } => "device",
+        MatrixProblem::VerifiedDigits => "digits",
+        MatrixProblem::Offset { .. } => "forward-offset",
+        MatrixProblem::Fidelity => "map-refresh",
+        MatrixProblem::Tiling { .. } => "array-size",
+        MatrixProblem::DigitalSumsWithoutAdc => "partial-sums",
+    }
+}
