@@ -110,33 +110,36 @@ fn train(examples: &Examples) -> Vec<Figure> {
     .collect()
 }
 
-/// Seconds to solve arrays of several sizes for one vector, from conductances to output currents. The roofline is
-/// reading every conductance twice an iteration, once for the word lines and once for the bit lines.
+/// Seconds to solve arrays of several sizes, from conductances to output currents. The roofline is reading every
+/// conductance twice an iteration, once for the word lines and once for the bit lines; of many vectors at once, for each
+/// of them.
 fn circuit() -> anyhow::Result<Vec<Figure>> {
     let settings = Settings { tolerance: 1e-10, ..Settings::default() };
-    [(128, 31), (512, 7), (1024, 3)]
-        .into_iter()
-        .map(|(side, repeats)| {
-            let mut rng = SeedPath::root(1).child("circuit").index(side as u64).rng();
-            let cells = (0..side * side).map(|_| rng.random_range(1e-6..1e-4)).collect();
-            let circuit = Circuit::new(side, side, cells, Wires::uniform(Ohms(1.0)))?;
-            let volts: Vec<f64> = (0..side).map(|_| rng.random_range(0.0..0.2)).collect();
-            let mut seconds = Vec::new();
-            let mut iterations = 0;
-            for _ in 0..repeats {
-                let start = Instant::now();
-                let solution = Solver::new(&circuit, Read::Forward).solve(&volts, &settings)?;
-                seconds.push(start.elapsed().as_secs_f64());
-                iterations = solution.iterations;
-            }
-            seconds.sort_by(f64::total_cmp);
-            let value = seconds[seconds.len() / 2];
-            let bytes = (2 * iterations * side * side * size_of::<f64>()) as f64;
-            let roof = stream_roof(side * side * size_of::<f64>() / size_of::<f32>());
-            let name = format!("circuit/{side}");
-            Ok(Figure { name, value, unit: "s", roofline_share: bytes / value / roof })
-        })
-        .collect()
+    let mut figures = Vec::new();
+    for (side, vectors, repeats) in [(128, 1, 31), (128, 64, 15), (512, 1, 7), (1024, 1, 3)] {
+        let mut rng = SeedPath::root(1).child("circuit").index(side as u64).rng();
+        let cells = (0..side * side).map(|_| rng.random_range(1e-6..1e-4)).collect();
+        let circuit = Circuit::new(side, side, cells, Wires::uniform(Ohms(1.0)))?;
+        let volts: Vec<f64> = (0..vectors * side).map(|_| rng.random_range(0.0..0.2)).collect();
+        let mut seconds = Vec::new();
+        let mut iterations = 0;
+        for _ in 0..repeats {
+            let start = Instant::now();
+            let solution = Solver::new(&circuit, Read::Forward).solve(&volts, &settings)?;
+            seconds.push(start.elapsed().as_secs_f64());
+            iterations = solution.iterations;
+        }
+        seconds.sort_by(f64::total_cmp);
+        let value = seconds[seconds.len() / 2];
+        let bytes = (2 * vectors * iterations * side * side * size_of::<f64>()) as f64;
+        let roof = stream_roof(side * side * size_of::<f64>() / size_of::<f32>());
+        let name = match vectors {
+            1 => format!("circuit/{side}"),
+            _ => format!("circuit/{side}/vectors{vectors}"),
+        };
+        figures.push(Figure { name, value, unit: "s", roofline_share: bytes / value / roof });
+    }
+    Ok(figures)
 }
 
 /// Samples a second (median of blocks), and per sample the bytes of weights that must move and the floating-point

@@ -202,11 +202,11 @@ fn network(run: &Run, seed: SeedPath) -> Network<f32> {
     let init = seed.child("init");
     let network = match &run.hardware {
         None => Network::software(run.rule.clone(), &run.widths, init),
-        Some(spec) => {
+        Some(hardware) => {
             let mut layers = 0..;
             Network::new(run.rule.clone(), &run.widths, init, |shape| {
                 let at = seed.child("hardware").index(layers.next().unwrap_or_default());
-                let matrix = CrossbarMatrix::new(spec, shape, at);
+                let matrix = CrossbarMatrix::new(&hardware.layer(shape), shape, at);
                 Box::new(matrix.expect("a run's hardware is checked when its settings are read"))
             })
         }

@@ -65,7 +65,7 @@ fn solves_every_case_of_badcrossbar_with_all_branches() {
         );
         cases += 1;
     }
-    assert!(cases >= 15, "{cases} cases");
+    assert!(cases >= 22, "{cases} cases");
 }
 
 #[test]
@@ -106,6 +106,14 @@ fn bad_cases_are_refused_with_their_place() {
             .stderr(predicate::str::contains(expected).and(predicate::str::contains("panicked").not()));
     }
     let example = case("rand_5x4_r5.json");
+    for verb in ["solve", "map"] {
+        let sizes = "5 x 4 cells and".to_owned();
+        xtask(&[verb, text(&example), "--max-memory", "0"])
+            .assert()
+            .code(2)
+            .stdout("")
+            .stderr(predicate::str::contains(sizes).and(predicate::str::contains("0 MiB allowed")));
+    }
     xtask(&["netlist", text(&example), "--example", "99"])
         .assert()
         .code(2)

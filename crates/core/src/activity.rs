@@ -39,7 +39,10 @@ impl Add for Activity {
 }
 
 /// The events of one pass.
+///
+/// Counts that a file does not have are read as 0, so that a count added here leaves older results readable.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PassActivity {
     /// Read phases of an array: one for each time a set of lines is driven and the others are sensed.
     pub reads: u64,
@@ -73,6 +76,9 @@ pub struct PassActivity {
     pub counter_steps: u64,
     /// Digital multiply-accumulates.
     pub macs: u64,
+    /// Digital additions without a product, such as of the converted partial sums of tiles: one for each value added to
+    /// another, so that the sum of `n` values counts `n - 1`.
+    pub adds: u64,
     /// Digital evaluations of an activation function or its derivative.
     pub activations: u64,
     /// Values written to and read back from a buffer between layers or passes, in bits.
@@ -96,6 +102,7 @@ impl AddAssign<&PassActivity> for PassActivity {
         self.pulse_slots += other.pulse_slots;
         self.counter_steps += other.counter_steps;
         self.macs += other.macs;
+        self.adds += other.adds;
         self.activations += other.activations;
         self.buffer_bits += other.buffer_bits;
     }

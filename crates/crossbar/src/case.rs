@@ -137,6 +137,14 @@ impl TryFrom<RawCase> for Case {
                 problems.push(format!("`{key}` is {stated}, but `resistances` has {found}"));
             }
         }
+        // Without any resistance from a source through the cell to a ground, its current would be infinite.
+        let path = [raw.r_i_word_line, raw.r_i_bit_line, raw.r_driver, raw.r_sense];
+        let short = if path == [0.0; 4] {
+            "a short across source and ground"
+        } else {
+            "a short between its lines, which are no longer two (a contact of 1e-3 of a wire segment comes as close as \
+             matters)"
+        };
         let mut g_siemens = Vec::new();
         for (i, row) in raw.resistances.iter().enumerate() {
             if row.len() != cols {
@@ -150,7 +158,7 @@ impl TryFrom<RawCase> for Case {
                     Resistance::Open(Open::Inf) => 0.0,
                     Resistance::Ohms(r) if r > 0.0 && r.recip().is_finite() => r.recip(),
                     Resistance::Ohms(r) => {
-                        let why = if r == 0.0 { "a short between its lines" } else { "not a resistance" };
+                        let why = if r == 0.0 { short } else { "not a resistance" };
                         problems.push(format!(
                             "`resistances[{i}][{j}]` is {r} ohm, {why}; it must be more than 0 or \"inf\""
                         ));

@@ -4,9 +4,6 @@ use thiserror::Error;
 
 use crate::fidelity::product;
 
-/// The largest crossbar that is accepted, in cells (4096 x 4096): a solve of one vector takes about 90 bytes a cell.
-pub const MAX_CELLS: usize = 1 << 24;
-
 /// Which ends of the word lines are connected, to drivers in a forward read; the other end is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -85,8 +82,8 @@ pub enum CircuitProblem {
         /// Columns asked for.
         cols: usize,
     },
-    /// More than [`MAX_CELLS`] cells.
-    #[error("{rows} x {cols} cells are more than the {MAX_CELLS} that fit; split the matrix into tiles")]
+    /// More cells than this machine can address.
+    #[error("{rows} x {cols} cells are more than this machine can address; split the matrix into tiles")]
     TooLarge {
         /// Rows asked for.
         rows: usize,
@@ -143,6 +140,15 @@ pub struct Circuit {
     wires: Wires,
 }
 
+/// Whether a value can be a conductance or a resistance.
+fn usable(value: f64) -> bool {
+    value.is_finite() && value >= 0.0
+}
+
+fn bad_cell(cell: usize, cols: usize, g: f64) -> CircuitProblem {
+    CircuitProblem::Conductance { row: cell / cols, col: cell % cols, found: Siemens(g) }
+}
+
 /// More bad cells than this are not listed.
 const LISTED_CELLS: usize = 8;
 
@@ -156,7 +162,7 @@ impl Circuit {
         let mut problems = Vec::new();
         match rows.checked_mul(cols) {
             Some(0) => problems.push(CircuitProblem::Empty { rows, cols }),
-            Some(cells) if cells <= MAX_CELLS => {
+            Some(cells) if cells <= isize::MAX as usize / size_of::<f64>() => {
                 if g_siemens.len() != cells {
                     let found = g_siemens.len();
                     problems.push(CircuitProblem::WrongCount { rows, cols, found });
@@ -164,14 +170,9 @@ impl Circuit {
             }
             _ => problems.push(CircuitProblem::TooLarge { rows, cols }),
         }
-        let usable = |value: f64| value.is_finite() && value >= 0.0;
         if problems.is_empty() {
             let bad = g_siemens.iter().enumerate().filter(|&(_, &g)| !usable(g));
-            problems.extend(bad.take(LISTED_CELLS).map(|(cell, &g)| CircuitProblem::Conductance {
-                row: cell / cols,
-                col: cell % cols,
-                found: Siemens(g),
-            }));
+            problems.extend(bad.take(LISTED_CELLS).map(|(cell, &g)| bad_cell(cell, cols, g)));
         }
         for (name, found) in [
             ("word-line segment", wires.word_segment),
@@ -224,6 +225,32 @@ impl Circuit {
             Read::Forward => self.cols,
             Read::Transposed => self.rows,
         }
+    }
+
+    /// Changes some cells, named by their index row by row, and calls `changed(cell, change in siemens)` for each; nothing
+    /// changes where an error is returned.
+    ///
+    /// # Panics
+    /// If there is not one conductance for every cell, or a cell is not of the circuit.
+    pub(crate) fn set(
+        &mut self,
+        cells: &[u32],
+        g_siemens: &[f64],
+        mut changed: impl FnMut(usize, f64),
+    ) -> Result<(), CircuitError> {
+        assert_eq!(cells.len(), g_siemens.len(), "one conductance for every cell");
+        assert!(cells.iter().all(|&cell| (cell as usize) < self.g_siemens.len()), "cells of the circuit");
+        let bad = cells.iter().zip(g_siemens).filter(|&(_, &g)| !usable(g));
+        let problems: Vec<_> =
+            bad.take(LISTED_CELLS).map(|(&cell, &g)| bad_cell(cell as usize, self.cols, g)).collect();
+        if !problems.is_empty() {
+            return Err(CircuitError(problems));
+        }
+        for (&cell, &g) in cells.iter().zip(g_siemens) {
+            let old = std::mem::replace(&mut self.g_siemens[cell as usize], g);
+            changed(cell as usize, g - old);
+        }
+        Ok(())
     }
 
     /// The currents without wires, `I = G^T V` or `I = G V`, of one vector: volts in, amperes out.

@@ -54,11 +54,18 @@ pub enum ArrayError {
 }
 
 /// A crossbar that is read at some [`Fidelity`] while its conductances change.
+///
+/// For training online, an update is best told as the cells that changed, [`Array::update_cells`]: it moves the effective
+/// map along at a cost of those cells alone. A read of an effective map costs one product, in which forward lines at 0 V
+/// cost nothing; a refresh costs as many solves as the shorter side has lines (see [`effective_map`]), for both
+/// directions together where drivers and sense amplifiers have the same resistance, since the map then is the same by
+/// reciprocity. A differential pair is two arrays.
 #[derive(Clone, Debug)]
 pub struct Array {
     circuit: Circuit,
     fidelity: Fidelity,
     settings: Settings,
+    /// For both directions; the transposed one has no map of its own where it is that of the forward one.
     forward: Direction,
     transposed: Direction,
     staleness: Staleness,
@@ -68,7 +75,10 @@ pub struct Array {
 #[derive(Clone, Debug, Default)]
 struct Direction {
     solver: Option<Solver>,
+    /// Whether the solver still has other conductances than the circuit.
+    stale: bool,
     map: Option<EffectiveMap>,
+    /// Updates since the map was measured.
     updates: u32,
 }
 
@@ -78,6 +88,15 @@ struct EffectiveMap {
     siemens: Vec<f64>,
     /// Part of a cell's conductance that the map showed when it was measured.
     share: Vec<f64>,
+}
+
+impl EffectiveMap {
+    fn measure(circuit: &Circuit, read: Read, settings: &Settings) -> Result<Self, SolveError> {
+        let siemens = effective_map(circuit, read, settings)?;
+        let cells = siemens.iter().zip(circuit.g_siemens());
+        let share = cells.map(|(s, g)| if *g > 0.0 { (s / g).min(1.0) } else { 1.0 }).collect();
+        Ok(Self { siemens, share })
+    }
 }
 
 impl Array {
@@ -124,8 +143,7 @@ impl Array {
         let old = &self.circuit;
         let circuit = Circuit::new(old.rows(), old.cols(), g_siemens, *old.wires())?;
         for direction in [&mut self.forward, &mut self.transposed] {
-            direction.solver = None;
-            direction.updates = direction.updates.saturating_add(1);
+            direction.age();
             if let Some(map) = &mut direction.map {
                 let change = circuit.g_siemens().iter().zip(old.g_siemens()).zip(&map.share);
                 for (s, ((new, old), share)) in map.siemens.iter_mut().zip(change) {
@@ -137,48 +155,111 @@ impl Array {
         Ok(())
     }
 
+    /// Sets the conductances, in siemens, of some cells, which are named by their index row by row; this counts as one
+    /// update. A cell named twice takes the last value.
+    ///
+    /// The effective maps move along at a cost of the cells named; nothing else is copied or computed until the next
+    /// read, which at [`Fidelity::Exact`] factors all lines again.
+    ///
+    /// # Errors
+    /// A negative or non-finite conductance; the array is unchanged then.
+    ///
+    /// # Panics
+    /// If there is not one conductance for every cell, or a cell is not of the array.
+    pub fn update_cells(&mut self, cells: &[u32], g_siemens: &[f64]) -> Result<(), CircuitError> {
+        self.circuit.set(cells, g_siemens, |cell, change| {
+            for map in [&mut self.forward.map, &mut self.transposed.map].into_iter().flatten() {
+                map.siemens[cell] += map.share[cell] * change;
+            }
+        })?;
+        self.forward.age();
+        self.transposed.age();
+        Ok(())
+    }
+
     /// Reads one or many vectors: volts of the driven lines in, amperes of the sensed lines out, vector after vector.
     ///
     /// # Errors
     /// As [`Solver::solve`]; at [`Fidelity::Ideal`] none but a wrong length.
     pub fn read(&mut self, read: Read, volts: &[f64]) -> Result<Vec<f64>, SolveError> {
+        let mut amperes = vec![0.0; volts.len() / self.circuit.inputs(read) * self.circuit.outputs(read)];
+        self.read_into(read, volts, &mut amperes)?;
+        Ok(amperes)
+    }
+
+    /// [`Array::read`] into `amperes`.
+    ///
+    /// # Errors
+    /// As [`Array::read`].
+    ///
+    /// # Panics
+    /// If `amperes` does not hold one current for every sensed line and vector.
+    pub fn read_into(&mut self, read: Read, volts: &[f64], amperes: &mut [f64]) -> Result<(), SolveError> {
         let (inputs, outputs) = (self.circuit.inputs(read), self.circuit.outputs(read));
         if volts.is_empty() || !volts.len().is_multiple_of(inputs) {
             return Err(SolveError::WrongLength { inputs, found: volts.len() });
         }
-        let direction = match read {
-            Read::Forward => &mut self.forward,
-            Read::Transposed => &mut self.transposed,
-        };
+        assert_eq!(amperes.len(), volts.len() / inputs * outputs, "one current for every sensed line");
+        let cols = self.circuit.cols();
         let map = match self.fidelity {
             Fidelity::Exact => {
-                let solver = direction.solver.get_or_insert_with(|| Solver::new(&self.circuit, read));
-                return Ok(solver.solve(volts, &self.settings)?.output_amperes);
+                let direction = match read {
+                    Read::Forward => &mut self.forward,
+                    Read::Transposed => &mut self.transposed,
+                };
+                let solver = match &mut direction.solver {
+                    Some(solver) => {
+                        if direction.stale {
+                            solver.refactor(self.circuit.g_siemens());
+                        }
+                        solver
+                    }
+                    none => none.insert(Solver::new(&self.circuit, read)),
+                };
+                direction.stale = false;
+                amperes.copy_from_slice(&solver.solve(volts, &self.settings)?.output_amperes);
+                return Ok(());
             }
             Fidelity::Ideal => self.circuit.g_siemens(),
-            Fidelity::Effective { refresh } => {
-                let map = match direction.map.take() {
-                    Some(map) if direction.updates < refresh => map,
-                    old => {
-                        let siemens = effective_map(&self.circuit, read, &self.settings)?;
-                        if let Some(old) = old {
-                            self.staleness.add(&old.siemens, &siemens);
-                        }
-                        let cells = siemens.iter().zip(self.circuit.g_siemens());
-                        let share =
-                            cells.map(|(s, g)| if *g > 0.0 { (s / g).min(1.0) } else { 1.0 }).collect();
-                        direction.updates = 0;
-                        EffectiveMap { siemens, share }
-                    }
-                };
-                &direction.map.insert(map).siemens
+            Fidelity::Effective { refresh } => self.map(read, refresh)?,
+        };
+        for (volts, amperes) in volts.chunks_exact(inputs).zip(amperes.chunks_exact_mut(outputs)) {
+            product(map, cols, read, volts, amperes);
+        }
+        Ok(())
+    }
+
+    /// The effective map for `read`, measured again if it is too old.
+    fn map(&mut self, read: Read, refresh: u32) -> Result<&[f64], SolveError> {
+        let wires = self.circuit.wires();
+        let reciprocal = wires.driver == wires.sense;
+        let direction = match read {
+            Read::Transposed if !reciprocal => &mut self.transposed,
+            _ => &mut self.forward,
+        };
+        let map = match direction.map.take() {
+            Some(map) if direction.updates < refresh => map,
+            old => {
+                let new = EffectiveMap::measure(&self.circuit, read, &self.settings)?;
+                if let Some(old) = old {
+                    let error = distance(&old.siemens, &new.siemens);
+                    self.staleness.refreshes += 1;
+                    self.staleness.last = error;
+                    self.staleness.worst = self.staleness.worst.max(error);
+                }
+                direction.updates = 0;
+                new
             }
         };
-        let mut amperes = vec![0.0; volts.len() / inputs * outputs];
-        for (volts, amperes) in volts.chunks_exact(inputs).zip(amperes.chunks_exact_mut(outputs)) {
-            product(map, self.circuit.cols(), read, volts, amperes);
-        }
-        Ok(amperes)
+        Ok(&direction.map.insert(map).siemens)
+    }
+}
+
+impl Direction {
+    /// Marks what is kept as older by one update.
+    fn age(&mut self) {
+        self.stale = true;
+        self.updates = self.updates.saturating_add(1);
     }
 }
 
@@ -225,7 +306,8 @@ pub(crate) fn product(map: &[f64], cols: usize, read: Read, volts: &[f64], amper
     match read {
         Read::Forward => {
             amperes.fill(0.0);
-            for (row, &v) in rows.zip(volts) {
+            // Lines at rest add nothing, and of a binary or sparse signal they are most.
+            for (row, &v) in rows.zip(volts).filter(|&(_, &v)| v != 0.0) {
                 for (i, &g) in amperes.iter_mut().zip(row) {
                     *i += g * v;
                 }

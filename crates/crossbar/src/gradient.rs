@@ -36,6 +36,15 @@ pub(crate) struct Work {
     s: Vec<f64>,
     /// A few rows.
     group: Vec<f64>,
+    /// What the last solve did until it first believed to be done.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Length of a step and weight of the direction before, of one iteration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) alpha: f64,
+    pub(crate) beta: f64,
 }
 
 impl Work {
@@ -66,6 +75,7 @@ pub(crate) fn solve(
     }
     let mut iterations = 1;
     let mut goal = tolerance;
+    work.steps.clear();
     while residual > tolerance * reference {
         if iterations >= settings.max_iterations {
             let residual = residual / reference;
@@ -99,6 +109,7 @@ fn cold_reference(network: &Network, injected: Option<&[f64]>, work: &mut Work) 
 
 /// Conjugate gradients until the norm of `work.r` is at most `goal`; returns the number of iterations.
 fn iterate(network: &Network, goal: f64, max_iterations: usize, work: &mut Work) -> usize {
+    let restarted = !work.steps.is_empty();
     eliminate(network, work);
     let (mut gamma_old, mut alpha) = (0.0, 0.0);
     for iteration in 0..max_iterations.max(1) {
@@ -109,6 +120,9 @@ fn iterate(network: &Network, goal: f64, max_iterations: usize, work: &mut Work)
         let beta = if iteration == 0 { 0.0 } else { gamma / gamma_old };
         alpha = gamma / if iteration == 0 { delta } else { delta - beta * gamma / alpha };
         gamma_old = gamma;
+        if !restarted {
+            work.steps.push(Step { alpha, beta });
+        }
         let square = Arch::new().dispatch(Down { network, first: iteration == 0, alpha, beta, work });
         if square <= goal * goal {
             return iteration + 1;

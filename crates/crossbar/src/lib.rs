@@ -25,7 +25,6 @@
 )]
 
 mod case;
-mod chebyshev;
 mod circuit;
 mod fidelity;
 mod gradient;
@@ -35,11 +34,12 @@ mod netlist;
 mod nodes;
 mod nonlinear;
 pub mod periphery;
+mod refine;
 mod solve;
 mod tiling;
 
 pub use case::{Case, CaseError, Cells, Expected};
-pub use circuit::{BitEnds, Circuit, CircuitError, CircuitProblem, MAX_CELLS, Read, Wires, WordEnds};
+pub use circuit::{BitEnds, Circuit, CircuitError, CircuitProblem, Read, Wires, WordEnds};
 pub use fidelity::{Array, ArrayError, Fidelity, Staleness, effective_map};
 pub use matrix::{
     Carry, CarryRead, Converters, CrossbarMatrix, Digits, Gate, Mapping, MatrixErrors, MatrixProblem,

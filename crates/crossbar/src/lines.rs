@@ -12,6 +12,8 @@
 //! Thomas algorithm of the line's tridiagonal matrix, written in resistances and with sums of positive terms
 //! only: `r = 0` needs no special case, and a voltage keeps its relative precision however good the wire.
 
+use std::ops::{Add, Mul};
+
 use crate::circuit::{BitEnds, Circuit, Read, WordEnds};
 
 /// All lines of one direction, factored.
@@ -263,12 +265,16 @@ pub(crate) fn solve_driven<const K: usize, const R: usize>(
 }
 
 #[inline(always)]
-pub(crate) fn scale<const K: usize>(a: f64, x: [f64; K]) -> [f64; K] {
+pub(crate) fn scale<T: Copy + Mul<Output = T>, const K: usize>(a: T, x: [T; K]) -> [T; K] {
     std::array::from_fn(|k| a * x[k])
 }
 
 /// `a x + y`.
 #[inline(always)]
-pub(crate) fn axpy<const K: usize>(a: f64, x: [f64; K], y: [f64; K]) -> [f64; K] {
+pub(crate) fn axpy<T: Copy + Add<Output = T> + Mul<Output = T>, const K: usize>(
+    a: T,
+    x: [T; K],
+    y: [T; K],
+) -> [T; K] {
     std::array::from_fn(|k| a * x[k] + y[k])
 }

@@ -3,7 +3,7 @@ use thiserror::Error;
 use crate::circuit::{Circuit, Read};
 use crate::lines::Network;
 use crate::nodes::Nodes;
-use crate::{chebyshev, gradient};
+use crate::{gradient, refine};
 
 /// When a solve is done.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,11 +14,14 @@ pub struct Settings {
     pub tolerance: f64,
     /// Iterations after which a solve is given up; an iteration solves every line once.
     pub max_iterations: usize,
+    /// Memory that a solve may take, see [`Solver::bytes`]; a solve that would take more is refused before it begins.
+    /// By default all that can be addressed: what the machine can spare is for the caller to say.
+    pub max_bytes: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { tolerance: 1e-12, max_iterations: 5000 }
+        Self { tolerance: 1e-12, max_iterations: 5000, max_bytes: u64::MAX }
     }
 }
 
@@ -42,6 +45,25 @@ pub enum SolveError {
         line: usize,
         /// What was given.
         found: f64,
+    },
+    /// The solve would take more memory than [`Settings::max_bytes`].
+    #[error(
+        "{rows} x {cols} cells and {vectors} vectors take {} MiB to solve, more than the {} MiB allowed; split the \
+         matrix into tiles",
+        needed.div_ceil(1 << 20),
+        allowed >> 20
+    )]
+    Memory {
+        /// Driven lines.
+        rows: usize,
+        /// Sensed lines.
+        cols: usize,
+        /// Vectors.
+        vectors: usize,
+        /// Bytes that the solve would take.
+        needed: u64,
+        /// Bytes that it may take.
+        allowed: u64,
     },
     /// The residual did not come down to the tolerance.
     #[error(
@@ -72,9 +94,9 @@ pub struct Solution {
 #[derive(Clone, Debug)]
 pub struct Solver {
     network: Network,
-    plan: Option<chebyshev::Plan>,
+    plan: Option<refine::Plan>,
     one: gradient::Work,
-    many: chebyshev::Work,
+    many: refine::Work,
 }
 
 impl Solver {
@@ -94,7 +116,20 @@ impl Solver {
     }
 
     fn of(network: Network) -> Self {
-        Self { network, plan: None, one: gradient::Work::default(), many: chebyshev::Work::default() }
+        Self { network, plan: None, one: gradient::Work::default(), many: refine::Work::default() }
+    }
+
+    /// Bytes that the solution of so many vectors of a crossbar takes at most, with all nodes and branches of one of them:
+    /// the circuit, its factors, the arrays of the method for one vector and, for eight or more, for many, and what is
+    /// returned.
+    pub fn bytes(rows: usize, cols: usize, vectors: usize) -> u64 {
+        // In floats: the circuit's cells 1, factors 3, conjugate gradients 6, nodes and branches with what they are made
+        // from 12; many vectors: their arrays 16, and the cells for them, single and double, 10.
+        let floats = 22 + if vectors < refine::LANES { 0 } else { 26 };
+        let (rows, cols) = (rows as u64, cols as u64);
+        let cells = rows.saturating_mul(cols).saturating_mul(floats);
+        let ends = rows.saturating_add(cols).saturating_mul(vectors as u64);
+        cells.saturating_add(ends).saturating_mul(size_of::<f64>() as u64)
     }
 
     /// How many lines are driven.
@@ -109,19 +144,22 @@ impl Solver {
 
     /// Output currents for one or many vectors: one voltage for every driven line, vector after vector.
     ///
+    /// Eight vectors and more are solved together, at about a seventh of the cost of as many single ones; for many more
+    /// vectors than the array has lines, [`crate::effective_map`] and a product for each are cheaper still.
+    ///
     /// # Errors
-    /// Voltages that are not whole vectors, or not finite; no convergence.
+    /// Voltages that are not whole vectors, or not finite; more memory than allowed; no convergence.
     pub fn solve(&mut self, volts: &[f64], settings: &Settings) -> Result<Solution, SolveError> {
-        self.check(volts)?;
+        self.check(volts, settings)?;
         let (inputs, outputs) = (self.inputs(), self.outputs());
         let vectors = volts.len() / inputs;
         let mut solution =
             Solution { output_amperes: vec![0.0; vectors * outputs], residual: 0.0, iterations: 0 };
         // Fewer vectors than lanes do not repay the bound of the spectrum.
-        let together = if vectors < chebyshev::LANES { 1 } else { chebyshev::LANES };
+        let together = if vectors < refine::LANES { 1 } else { refine::LANES };
         let blocks = volts.chunks(together * inputs);
         for (volts, amperes) in blocks.zip(solution.output_amperes.chunks_mut(together * outputs)) {
-            let many = if together > 1 { self.solve_many(volts, settings, amperes) } else { None };
+            let many = if together > 1 { self.solve_many(volts, settings, amperes)? } else { None };
             let (residual, iterations) = match many {
                 Some(report) => report,
                 None => self.solve_each(volts, settings, amperes)?,
@@ -148,7 +186,7 @@ impl Solver {
         start: Option<&Nodes>,
         settings: &Settings,
     ) -> Result<Nodes, SolveError> {
-        self.check(volts)?;
+        self.check(volts, settings)?;
         if volts.len() != self.inputs() {
             return Err(SolveError::WrongLength { inputs: self.inputs(), found: volts.len() });
         }
@@ -185,10 +223,16 @@ impl Solver {
         self.plan = None;
     }
 
-    fn check(&self, volts: &[f64]) -> Result<(), SolveError> {
+    fn check(&self, volts: &[f64], settings: &Settings) -> Result<(), SolveError> {
         let inputs = self.inputs();
         if volts.is_empty() || !volts.len().is_multiple_of(inputs) {
             return Err(SolveError::WrongLength { inputs, found: volts.len() });
+        }
+        let (rows, cols, vectors, allowed) =
+            (inputs, self.outputs(), volts.len() / inputs, settings.max_bytes);
+        let needed = Self::bytes(rows, cols, vectors);
+        if needed > allowed {
+            return Err(SolveError::Memory { rows, cols, vectors, needed, allowed });
         }
         match volts.iter().position(|v| !v.is_finite()) {
             Some(at) => Err(SolveError::Voltage { vector: at / inputs, line: at % inputs, found: volts[at] }),
@@ -201,26 +245,42 @@ impl Solver {
         volts: &[f64],
         settings: &Settings,
         amperes: &mut [f64],
-    ) -> Option<(f64, usize)> {
-        let Self { network, plan, many: work, .. } = self;
-        let plan = plan.get_or_insert_with(|| chebyshev::Plan::new(network));
-        if !plan.applies(network, settings.tolerance) {
-            return None;
+    ) -> Result<Option<(f64, usize)>, SolveError> {
+        let Self { network, plan, one, many: work } = self;
+        if plan.is_none() {
+            *plan = refine::Plan::new(network);
+        }
+        let Some(plan) = plan else { return Ok(None) };
+        if plan.is_new() {
+            // The largest of the vectors shows the way to all.
+            let square = |vector: &&[f64]| vector.iter().map(|v| v * v).sum::<f64>();
+            let vectors = volts.chunks_exact(network.rows);
+            let Some(vector) = vectors.max_by(|a, b| square(a).total_cmp(&square(b))) else {
+                return Ok(None);
+            };
+            one.resize(network);
+            set_sources(network, vector, one);
+            let report = gradient::solve(network, None, false, settings, one)?;
+            if !plan.learn(&one.steps, report) {
+                return Ok(None);
+            }
         }
         work.resize(network);
-        work.sources.fill([0.0; chebyshev::LANES]);
+        let sources = work.sources();
+        sources.fill([0.0; refine::LANES]);
         for (lane, vector) in volts.chunks_exact(network.rows).enumerate() {
             for (line, &v) in vector.iter().enumerate() {
-                work.sources[network.driven_line(line)][lane] = v;
+                sources[network.driven_line(line)][lane] = v;
             }
         }
-        let report = plan.solve(network, settings.tolerance, work)?;
+        let Some(report) = plan.solve(network, settings, work) else { return Ok(None) };
+        let outputs = work.outputs();
         for (lane, vector) in amperes.chunks_exact_mut(network.cols).enumerate() {
             for (line, i) in vector.iter_mut().enumerate() {
-                *i = work.outputs[network.sensed_line(line)][lane];
+                *i = outputs[network.sensed_line(line)][lane];
             }
         }
-        Some(report)
+        Ok(Some(report))
     }
 
     fn solve_each(

@@ -96,7 +96,7 @@ impl Tiling {
     /// returns: amperes of every output after conversion.
     ///
     /// Analog partial sums make one conversion an output; digital ones as many as there are arrays above each other,
-    /// and one addition less, which is counted among the digital multiply-accumulates.
+    /// and one digital addition less.
     ///
     /// # Panics
     /// If there is not one current for every output of every tile.
@@ -116,7 +116,7 @@ impl Tiling {
             PartialSums::Digital => {
                 let above = self.matrix.inputs.div_ceil(self.spec.rows) as u64;
                 let sums = self.sum(tile_amperes, |i| adc.amperes(adc.convert(i, rng, activity)));
-                activity.macs += (above - 1) * self.matrix.outputs as u64;
+                activity.adds += (above - 1) * self.matrix.outputs as u64;
                 sums
             }
         }

@@ -16,7 +16,7 @@ fn a_bad_case_names_the_place() {
     assert!(Case::from_json(&whole).is_ok());
     for (text, expected) in [
         (case("[[1e4], [-5]]", "[[0.1], [0.2]]", "1"), "`resistances[1][0]` is -5 ohm"),
-        (case("[[1e4], [0]]", "[[0.1], [0.2]]", "0"), "`resistances[1][0]` is 0 ohm, a short"),
+        (case("[[1e4], [1e-320]]", "[[0.1], [0.2]]", "0"), "`resistances[1][0]` is"),
         (case("[[1e4], [1, 2]]", "[[0.1], [0.2]]", "1"), "`resistances[1]` has 2 values"),
         (case("[[1e4], [NaN]]", "[[0.1], [0.2]]", "1"), "at `resistances[1]"),
         (case("[[1e4], [\"open\"]]", "[[0.1], [0.2]]", "1"), "at `resistances[1][0]`"),
@@ -46,7 +46,7 @@ fn a_bad_circuit_lists_every_problem() {
     let message = |rows, cols| Circuit::new(rows, cols, vec![], Wires::default()).unwrap_err().to_string();
     assert!(message(0, 4).contains("at least one row"));
     assert!(message(2, 4).contains("need 8 conductances, got 0"));
-    assert!(message(100_000, 100_000).contains("tiles"));
+    assert!(message(100_000, 100_000).contains("need 10000000000 conductances, got 0"));
     assert!(message(usize::MAX, 2).contains("tiles"));
 }
 
@@ -60,12 +60,12 @@ fn bad_voltages_and_an_unreachable_residual_are_errors() {
     }
     let error = solver.solve(&[0.1, 0.2, 0.3, f64::NAN], &settings).unwrap_err();
     assert!(matches!(error, SolveError::Voltage { vector: 1, line: 1, .. }), "{error}");
-    let impossible = Settings { tolerance: 0.0, max_iterations: 50 };
+    let impossible = Settings { tolerance: 0.0, max_iterations: 50, ..settings };
     match solver.solve(&[0.1, 0.2], &impossible) {
         Ok(solution) => assert_eq!(solution.residual, 0.0),
         Err(error) => assert!(matches!(error, SolveError::NotConverged { .. }), "{error}"),
     }
-    let hasty = Settings { tolerance: 1e-14, max_iterations: 1 };
+    let hasty = Settings { tolerance: 1e-14, max_iterations: 1, ..settings };
     assert!(matches!(solver.solve(&[0.1, 0.2], &hasty), Err(SolveError::NotConverged { iterations: 1, .. })));
 }
 
@@ -74,4 +74,40 @@ fn nothing_driven_and_nothing_connected_is_zero() {
     let circuit = Circuit::new(3, 2, vec![0.0; 6], Wires::uniform(Ohms(1.0))).unwrap();
     let solution = Solver::new(&circuit, Read::Forward).solve(&[0.2; 3], &Settings::default()).unwrap();
     assert_eq!((solution.output_amperes, solution.residual), (vec![0.0; 2], 0.0));
+}
+
+#[test]
+fn a_solve_that_would_take_too_much_memory_names_its_sizes() {
+    let circuit = Circuit::new(64, 128, vec![1e-5; 64 * 128], Wires::uniform(Ohms(1.0))).unwrap();
+    let mut solver = Solver::new(&circuit, Read::Forward);
+    for vectors in [1, 8] {
+        let needed = Solver::bytes(64, 128, vectors);
+        let volts = vec![0.1; 64 * vectors];
+        let enough = Settings { max_bytes: needed, ..Settings::default() };
+        assert!(solver.solve(&volts, &enough).is_ok());
+        let short = Settings { max_bytes: needed - 1, ..enough };
+        let error = solver.solve(&volts, &short).unwrap_err();
+        assert_eq!(
+            error,
+            SolveError::Memory { rows: 64, cols: 128, vectors, needed, allowed: needed - 1 },
+            "{error}"
+        );
+        let message = error.to_string();
+        assert!(message.contains("64 x 128 cells") && message.contains("MiB allowed"), "{message}");
+        assert!(solver.solve_nodes(&volts[..64], None, &short).is_ok() == (vectors == 8));
+    }
+    // What no machine holds does not overflow either.
+    assert_eq!(Solver::bytes(usize::MAX, usize::MAX, 1), u64::MAX);
+}
+
+#[test]
+fn a_cell_of_0_ohm_is_refused_and_said_to_be_a_short() {
+    let ideal =
+        case("[[1e4], [0]]", "[[0.1], [0.2]]", "0").replace("\"r_i_bit_line\": 1", "\"r_i_bit_line\": 0");
+    let message = Case::from_json(&ideal).unwrap_err().to_string();
+    assert!(message.contains("`resistances[1][0]` is 0 ohm, a short across source and ground"), "{message}");
+    for wired in [case("[[1e4], [0]]", "[[0.1], [0.2]]", "1"), ideal.replace('{', "{\"r_driver\": 5, ")] {
+        let message = Case::from_json(&wired).unwrap_err().to_string();
+        assert!(message.contains("`resistances[1][0]` is 0 ohm, a short between its lines"), "{message}");
+    }
 }

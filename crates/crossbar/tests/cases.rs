@@ -61,5 +61,5 @@ fn badcrossbar_agrees() {
         }
         seen += 1;
     }
-    assert_eq!(seen, 15, "cases in {folder}");
+    assert_eq!(seen, 22, "cases in {folder}");
 }

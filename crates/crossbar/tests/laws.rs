@@ -365,3 +365,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn blocks_of_vectors_of_larger_arrays_give_what_each_gives_alone() {
+    // Sizes that fill neither the last group of rows nor the last block of vectors; wires from hardly any loss to most.
+    for (rows, cols, ohm) in [(37, 29, 0.01), (64, 21, 1.0), (33, 70, 20.0), (48, 48, 200.0)] {
+        let wires = Wires { word_ends: WordEnds::Both, sense: Ohms(3.0), ..Wires::uniform(Ohms(ohm)) };
+        let g = (0..rows * cols).map(|k| 5e-5 * (1.0 + (k as f64 * 1.7).sin())).collect();
+        let circuit = Circuit::new(rows, cols, g, wires).unwrap();
+        for read in [Read::Forward, Read::Transposed] {
+            let (inputs, outputs) = (circuit.inputs(read), circuit.outputs(read));
+            let mut volts: Vec<f64> = (0..19 * inputs).map(|k| 0.3 * (k as f64 * 0.7).cos()).collect();
+            // Among them nothing at all, and one line alone.
+            volts[inputs..2 * inputs].fill(0.0);
+            volts[2 * inputs + 1..3 * inputs].fill(0.0);
+            let settings = Settings::default();
+            let mut solver = Solver::new(&circuit, read);
+            let together = solver.solve(&volts, &settings).unwrap();
+            assert!(together.residual <= settings.tolerance);
+            for (k, volts) in volts.chunks(inputs).enumerate() {
+                let alone = solver.solve_nodes(volts, None, &settings).unwrap();
+                let scale = largest(&alone.cell_amperes);
+                let ours = &together.output_amperes[k * outputs..(k + 1) * outputs];
+                for (ours, alone) in ours.iter().zip(&alone.output_amperes) {
+                    let error = (ours - alone).abs();
+                    assert!(
+                        error <= 1e-10 * scale,
+                        "{rows} x {cols}, {ohm} ohm, {read:?}, {k}: {error:e} of {scale:e}"
+                    );
+                }
+            }
+        }
+    }
+}

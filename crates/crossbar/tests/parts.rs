@@ -88,6 +88,48 @@ fn a_stale_map_says_how_wrong_it_was() {
 }
 
 #[test]
+fn an_update_of_some_cells_is_an_update() {
+    let (rows, cols) = (18, 7);
+    let g = random(rows * cols, 1e-6, 1e-4, "g");
+    let (volts, back) = (random(rows, 0.0, 0.2, "v"), random(cols, -0.2, 0.2, "b"));
+    let cells = [3, 120, 77, 3, 125];
+    let new = random(cells.len(), 1e-6, 1e-4, "new");
+    let mut changed = g.clone();
+    for (&cell, &g) in cells.iter().zip(&new) {
+        changed[cell as usize] = g;
+    }
+    // With equal periphery one map serves both directions, with other periphery each has its own.
+    for sense in [0.0, 40.0] {
+        let wires = Wires { sense: Ohms(sense), ..Wires::uniform(Ohms(5.0)) };
+        for fidelity in [Fidelity::Ideal, Fidelity::Effective { refresh: 2 }, Fidelity::Exact] {
+            let array = || {
+                let mut array =
+                    Array::new(rows, cols, g.clone(), wires, fidelity, Settings::default()).unwrap();
+                array.read(Read::Forward, &volts).unwrap();
+                array.read(Read::Transposed, &back).unwrap();
+                array
+            };
+            let (mut whole, mut some) = (array(), array());
+            for update in 1..=2 {
+                whole.update(changed.clone()).unwrap();
+                some.update_cells(&cells, &new).unwrap();
+                assert_eq!(some.circuit(), whole.circuit());
+                for (read, volts) in [(Read::Forward, &volts), (Read::Transposed, &back)] {
+                    let (a, b) = (some.read(read, volts).unwrap(), whole.read(read, volts).unwrap());
+                    assert!(distance(&a, &b) < 1e-12, "{fidelity:?} {read:?} {update}: {}", distance(&a, &b));
+                }
+            }
+            let maps = if sense == 0.0 { 1 } else { 2 };
+            let measured = matches!(fidelity, Fidelity::Effective { .. });
+            assert_eq!(some.staleness().refreshes, if measured { maps } else { 0 });
+            let error = some.update_cells(&[126 - 7], &[-1.0]).unwrap_err().to_string();
+            assert!(error.contains("row 17, column 0"), "{error}");
+            assert_eq!(some.circuit().g_siemens(), changed);
+        }
+    }
+}
+
+#[test]
 fn converters_quantise_clip_and_count() {
     let mut activity = PassActivity::default();
     let mut rng = SeedPath::root(1).rng();
@@ -236,7 +278,7 @@ fn tiles_add_up_and_count() {
             .collect();
         let mut activity = PassActivity::default();
         let read = tiling.convert(&currents, &adc, &mut SeedPath::root(0).rng(), &mut activity);
-        assert_eq!((activity.adc.by_bits[15], activity.macs), (conversions, adds));
+        assert_eq!((activity.adc.by_bits[15], activity.adds, activity.macs), (conversions, adds, 0));
         // Half a step of every conversion that adds up.
         let bound = 0.5 * 4e-3 / 65_535.0 * f64::from(u32::try_from(conversions / 50).unwrap());
         for ((read, joined), whole) in read.iter().zip(tiling.join(&currents)).zip(&whole) {

@@ -5,7 +5,9 @@ use std::process::Command;
 use std::{env, fs};
 
 use bitpulse_core::{SeedPath, units::Ohms};
-use bitpulse_crossbar::{BitEnds, Circuit, Read, Settings, Solver, Wires, WordEnds, netlist};
+use bitpulse_crossbar::{
+    BitEnds, Circuit, Law, Read, Settings, Solver, Wires, WordEnds, netlist, solve_nonlinear,
+};
 use rand::RngExt;
 
 /// Output currents by ngspice; `None` where it is missing.
@@ -57,6 +59,51 @@ fn ngspice_agrees_forward_and_transposed() {
             for (ours, theirs) in ours.iter().zip(theirs) {
                 assert!((ours - theirs).abs() <= 1e-6 * largest, "{wires:?} {read:?}: {ours:e} {theirs:e}");
             }
+        }
+    }
+}
+
+#[test]
+fn ngspice_agrees_on_non_linear_cells_behind_wires() {
+    let mut rng = SeedPath::root(6).child("spice").rng();
+    let g: Vec<f64> =
+        (0..96).map(|_| if rng.random_bool(0.1) { 0.0 } else { rng.random_range(1e-6..1e-3) }).collect();
+    let volts: Vec<f64> = (0..12).map(|_| rng.random_range(-0.5..0.5)).collect();
+    let wires = Wires { driver: Ohms(100.0), sense: Ohms(20.0), ..Wires::uniform(Ohms(10.0)) };
+    let circuit = Circuit::new(12, 8, g, wires).unwrap();
+    for (name, law) in
+        [("sinh", Law::Sinh { scale_volts: 0.15 }), ("cubic", Law::Cubic { quadratic: 0.6, cubic: 3.0 })]
+    {
+        for read in [Read::Forward, Read::Transposed] {
+            let volts = &volts[..circuit.inputs(read)];
+            // Every resistor of a cell becomes a source of current that follows its voltage, from the driven line on.
+            let linear = netlist(&circuit, read, volts);
+            let cells = linear.lines().map(|line| {
+                let Some(cell) = line.strip_prefix("rc_") else { return line.to_owned() };
+                let [place, word, bit, ohm] = cell.split(' ').collect::<Vec<_>>()[..] else { unreachable!() };
+                let (from, to) = if read == Read::Forward { (word, bit) } else { (bit, word) };
+                let v = format!("v({from},{to})");
+                let units = match law {
+                    Law::Sinh { scale_volts } => format!("{scale_volts}*sinh({v}/{scale_volts})"),
+                    Law::Cubic { quadratic, cubic } => format!("{v}*(1+{v}*({quadratic}+{cubic}*{v}))"),
+                    Law::Linear => unreachable!("not among the laws above"),
+                };
+                format!("bc_{place} {from} {to} i=({units})/{ohm}")
+            });
+            let mut text: Vec<String> = cells.collect();
+            text.insert(1, ".options reltol=1e-10 abstol=1e-18 vntol=1e-13 gmin=1e-20".into());
+            let Some(theirs) = ngspice(&format!("{name}-{read:?}"), &text.join("\n")) else { return };
+            let ours =
+                solve_nonlinear(&circuit, read, &law, volts, &Settings::default()).unwrap().output_amperes;
+            assert_eq!(theirs.len(), ours.len());
+            let largest = ours.iter().fold(0.0_f64, |a, b| a.max(b.abs()));
+            for (ours, theirs) in ours.iter().zip(theirs) {
+                assert!((ours - theirs).abs() <= 1e-6 * largest, "{law:?} {read:?}: {ours:e} {theirs:e}");
+            }
+            // The law matters: without it the currents differ by a thousand times what is allowed above.
+            let ohmic =
+                Solver::new(&circuit, read).solve(volts, &Settings::default()).unwrap().output_amperes;
+            assert!(ohmic.iter().zip(&ours).any(|(a, b)| (a - b).abs() > 1e-3 * largest));
         }
     }
 }

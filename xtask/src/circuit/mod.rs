@@ -1,6 +1,7 @@
 //! `cargo xtask circuit`: crossbar circuits from case files.
 
 mod map;
+mod memory;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -18,6 +19,9 @@ use crate::workspace;
 pub struct Circuit {
     #[command(subcommand)]
     verb: CircuitVerb,
+    /// Refuse what would take more memory than this to solve [default: what the machine can spare]
+    #[arg(long, value_name = "MIB", global = true)]
+    max_memory: Option<u64>,
 }
 
 #[derive(Subcommand)]
@@ -59,8 +63,13 @@ enum CircuitVerb {
 
 impl Circuit {
     pub fn run(self) -> Outcome {
+        let max_bytes = match self.max_memory {
+            Some(mib) => mib.saturating_mul(1 << 20),
+            None => memory::available().unwrap_or(u64::MAX),
+        };
+        let settings = Settings { max_bytes, ..Settings::default() };
         match self.verb {
-            CircuitVerb::Solve { case, all, json } => solve(&read(&case)?, all, json),
+            CircuitVerb::Solve { case, all, json } => solve(&read(&case)?, all, json, settings),
             CircuitVerb::Netlist { case, example, out } => {
                 let case = read(&case)?;
                 let volts = vector(&case, example)?;
@@ -70,7 +79,7 @@ impl Circuit {
                 let case = read(&case)?;
                 let volts = vector(&case, example)?;
                 let nodes = Solver::new(&case.circuit, case.read)
-                    .solve_nodes(volts, None, &Settings::default())
+                    .solve_nodes(volts, None, &settings)
                     .map_err(failure)?;
                 let title = case.name.as_deref().unwrap_or("crossbar");
                 deliver(&map::draw(title, &case.circuit, &nodes, volts)?, out.as_deref())
@@ -117,8 +126,14 @@ fn deliver(text: &str, out: Option<&Path>) -> Outcome {
     Ok(())
 }
 
-fn solve(case: &Case, all: bool, as_json: bool) -> Outcome {
-    let settings = Settings::default();
+/// Bytes that `--all` takes for every cell and vector: five values, as numbers and in the tree of a JSON document.
+const BYTES_LISTED: u64 = 5 * (8 + 32 + 24);
+
+fn solve(case: &Case, all: bool, as_json: bool, mut settings: Settings) -> Outcome {
+    if all {
+        let values = case.volts.len() as u64 * case.circuit.outputs(case.read) as u64;
+        settings.max_bytes = settings.max_bytes.saturating_sub(values.saturating_mul(BYTES_LISTED));
+    }
     let start = Instant::now();
     let mut solver = Solver::new(&case.circuit, case.read);
     let solution = solver.solve(&case.volts, &settings).map_err(failure)?;

@@ -5,6 +5,7 @@
 //! the sweep's name. Not here: running anything, or measuring anything anew.
 
 mod arms;
+mod energy;
 mod figure;
 mod page;
 mod read;
@@ -65,7 +66,7 @@ pub(crate) fn render(dir: &Path) -> Result<PathBuf> {
     let spec = read::spec(dir)?;
     let results = read::results(&dir.join("results.csv"))?;
     let curves = read::curves(&dir.join("curves.csv"))?;
-    let page = page::page(&spec, &results, &curves)?;
+    let page = page::page(&spec, &results, &curves, energy::section(dir)?)?;
 
     let target = dir.join("report.html");
     let folder = dir.join("figures");

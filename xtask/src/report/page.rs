@@ -26,7 +26,12 @@ struct Sweep<'a> {
 }
 
 /// The page, as HTML.
-pub(super) fn page(spec: &Spec, results: &Results, curves: &Curves) -> Result<String> {
+pub(super) fn page(
+    spec: &Spec,
+    results: &Results,
+    curves: &Curves,
+    energy: Option<Markup>,
+) -> Result<String> {
     let tasks = tasks(results);
     let tuning = results.runs.iter().any(|run| run.validation_accuracy.is_some());
     let sweep = Sweep { spec, results, curves, tasks: &tasks, tuning, inks: inks(&tasks) };
@@ -36,6 +41,7 @@ pub(super) fn page(spec: &Spec, results: &Results, curves: &Curves) -> Result<St
         ("learning", "Learning and over-training", sweep.learning()?),
         ("inference", "Stochastic inference", sweep.inference()?),
         ("ablation", "Ablation of the four signals", sweep.ablations()),
+        ("energy", "Energy, latency, area", energy),
         ("runs", "Settings, runs and how to repeat them", Some(sweep.sources())),
     ];
     let sections: Vec<_> =

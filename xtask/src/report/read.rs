@@ -297,7 +297,8 @@ impl<'a> Row<'a> {
             *binary = match self.text(column) {
                 "hp" => false,
                 "bs" => true,
-                other => bail!(self.problem(column, &format!("`{other}` is neither `hp` nor `bs`"))),
+                // A rule beyond the table between HP and BS.
+                _ => return Ok(None),
             };
         }
         Ok(Some(binary))

@@ -157,7 +157,12 @@ pub const KEYS: &[Key] = &[
         Default::Text("784-256-10"),
         "widths of the layers, inputs first, classes last",
     ),
-    key("dataset", Kind::Choice(&["mnist"]), Default::Text("mnist"), "what is learnt"),
+    key(
+        "dataset",
+        Kind::Choice(&["mnist", "mnist-20x20"]),
+        Default::Text("mnist"),
+        "what is learnt; 20x20 is the middle of every image, as MLP+NeuroSim crops it",
+    ),
     key("device", Kind::Device, Default::Text("software"), "what holds the weights"),
     key(
         "seed",
@@ -493,6 +498,12 @@ pub const KEYS: &[Key] = &[
         Kind::Number { above: 0.0, most: 1e6 },
         Default::Number(8.0),
         "largest z that a converter does not clip",
+    ),
+    key(
+        "adc-range-per-line",
+        Kind::Flag,
+        Default::Flag(false),
+        "whether adc-range is for one driven line, so that the range grows with the matrix, as in NeuroSim",
     ),
     key(
         "adc-noise",

@@ -1,13 +1,12 @@
 use std::collections::BTreeMap;
 
-use bitpulse_crossbar::MatrixSpec;
 use bitpulse_learn::{
     Activation, Combine, Decay, Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss,
     OutputError, Rule, RuleError, Schedule, WeightUpdate,
 };
 
 use super::Value;
-use super::hardware::hardware;
+use super::hardware::Hardware;
 use super::keys::parse_network;
 
 /// One training: its settings as given and as they are used.
@@ -28,7 +27,7 @@ pub struct Run {
     pub combine: Combine,
     pub split: SplitSpec,
     /// What holds the weights; `None` for software.
-    pub hardware: Option<MatrixSpec>,
+    pub hardware: Option<Hardware>,
 }
 
 /// Which images a run sees.
@@ -40,10 +39,12 @@ pub struct SplitSpec {
     pub train: usize,
     /// Test or validation images used; 0 is all.
     pub test: usize,
+    /// Whether images are cropped to their middle 20 x 20 pixels.
+    pub cropped: bool,
 }
 
-/// Pixels of an MNIST image, and its classes.
-const MNIST: (usize, usize) = (784, 10);
+/// Classes of MNIST.
+const CLASSES: usize = 10;
 
 impl Run {
     /// A run from all its settings, each already checked by itself.
@@ -61,11 +62,13 @@ impl Run {
         }
         let widths =
             parse_network(get.text("network")).expect("networks are parsed when their key is checked");
-        if (widths[0], widths[widths.len() - 1]) != MNIST {
-            let (pixels, classes) = MNIST;
+        let cropped = get.text("dataset") == "mnist-20x20";
+        let pixels = if cropped { 400 } else { 784 };
+        if (widths[0], widths[widths.len() - 1]) != (pixels, CLASSES) {
             let message = format!(
-                "network {} does not fit mnist: it needs {pixels} inputs and {classes} classes",
-                get.text("network")
+                "network {} does not fit {}: it needs {pixels} inputs and {CLASSES} classes",
+                get.text("network"),
+                get.text("dataset")
             );
             problems.push(("network", message));
         }
@@ -73,6 +76,7 @@ impl Run {
             validation: get.whole("validation-count"),
             train: get.whole("train-count"),
             test: get.whole("test-count"),
+            cropped,
         };
         if split.validation + split.train > 60_000 {
             let message = format!(
@@ -81,7 +85,7 @@ impl Run {
             );
             problems.push(("train-count", message));
         }
-        let hardware = hardware(&get).unwrap_or_else(|mut wrong| {
+        let hardware = Hardware::read(&get).unwrap_or_else(|mut wrong| {
             problems.append(&mut wrong);
             None
         });
