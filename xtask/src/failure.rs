@@ -21,6 +21,14 @@ impl Failure {
         Self::Input(error.into())
     }
 
+    /// The error, for those who do not mind whose fault it is.
+    pub fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Run(error) | Self::Input(error) => error,
+            Self::Stopped { message, .. } => anyhow::anyhow!(message),
+        }
+    }
+
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Run(_) => ExitCode::from(1),
@@ -40,7 +48,7 @@ impl fmt::Display for Failure {
     /// One line with the whole chain of causes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Run(error) | Self::Input(error) => write!(f, "error: {error:#}"),
+            Self::Run(error) | Self::Input(error) => write!(f, "{error:#}"),
             Self::Stopped { message, .. } => f.write_str(message),
         }
     }

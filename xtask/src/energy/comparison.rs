@@ -12,7 +12,9 @@ use bitpulse_energy::{
 };
 use serde::Deserialize;
 
+use crate::failure::Failure;
 use crate::spec::near_miss;
+use crate::sweep::Folder;
 use crate::workspace;
 
 /// Draws of every interval.
@@ -448,18 +450,13 @@ impl Comparison {
 
 /// The runs of a sweep's folder, or the run of a file, by name.
 fn records(path: &Path) -> Result<Vec<Record>> {
-    let runs = path.join("runs");
-    let mut files = if path.is_dir() {
-        let entries =
-            std::fs::read_dir(&runs).with_context(|| format!("{}: no folder of a sweep", path.display()))?;
-        entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?
+    let files = if path.is_dir() {
+        Folder::open(path).and_then(|folder| folder.results()).map_err(Failure::into_error)?
     } else {
         vec![path.to_path_buf()]
     };
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
-    files.sort();
     if files.is_empty() {
-        bail!("{}: a run is a file such as runs/NAME/runs/ID.json, a sweep a folder of them", path.display());
+        bail!("{}: no run of the sweep is done", path.display());
     }
     files
         .iter()

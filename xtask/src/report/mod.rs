@@ -4,14 +4,23 @@
 //! seeds, paired differences, and the sentences at its head. Which sections there are follows from the data, not from
 //! the sweep's name. Not here: running anything, or measuring anything anew.
 
+mod ablation;
 mod arms;
+mod differences;
 mod energy;
 mod figure;
+mod headline;
+mod inference;
+mod learning;
 mod page;
 mod read;
+mod results;
+mod sources;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod view;
+mod words;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -173,6 +173,16 @@ impl Folder {
         RunFolder { dir: self.dir.join("runs").join(&name), name, settings }
     }
 
+    /// Where the results of the runs of this sweep that are done stand, in the order of the sweep.
+    ///
+    /// # Errors
+    /// When the sweep can no longer be read.
+    pub fn results(&self) -> Outcome<Vec<PathBuf>> {
+        let runs = self.sweep()?.runs;
+        let done = runs.iter().map(|run| self.of(run)).filter(|run| matches!(run.is_done(), Ok(true)));
+        Ok(done.map(|run| run.path(RESULT)).collect())
+    }
+
     /// Waits until this process alone may write the tables and the report; it may until the file is dropped.
     pub fn lock(&self) -> Result<File> {
         let path = self.dir.join(LOCK);
@@ -228,7 +238,8 @@ fn resolved(run: &Run) -> String {
     });
     // A device is a file: what it says belongs to the run, not its name alone.
     let device = run.hardware.as_ref().map_or_else(String::new, |hardware| {
-        let spec = serde_json::to_vec(hardware.device.spec()).expect("a device is made of numbers and texts");
+        let spec =
+            serde_json::to_vec(hardware.device().spec()).expect("a device is made of numbers and texts");
         format!("# The device file says what has the SHA-256 {}.\n", hexadecimal(&Sha256::digest(spec)))
     });
     format!("# All settings of this run; format {FORMAT}.\n{device}{}", lines.collect::<String>())
@@ -295,9 +306,12 @@ pub enum RunState {
 /// What a run ended with.
 #[derive(Serialize, Deserialize)]
 pub struct Kept {
-    /// Columns of `results.csv` but for the names of sweep and run.
-    pub columns: Map<String, Json>,
     pub activity: Activity,
+    /// The learning curve, as in `metrics.csv`, for those who read one file.
+    curve: Vec<Map<String, Json>>,
+    /// Columns of `results.csv` but for the names of sweep and run.
+    #[serde(flatten)]
+    pub columns: Map<String, Json>,
 }
 
 /// A run that this process holds.
@@ -454,7 +468,11 @@ impl Held<'_> {
 
     /// Keeps the result, and then says that the run is done. With `checkpoint`, the trained network is kept too.
     pub fn finish(&self, run: &Run, record: &RunRecord, checkpoint: Option<&Checkpoint>) -> Result<()> {
-        let kept = Kept { columns: record.columns(run), activity: record.activity.clone() };
+        let kept = Kept {
+            activity: record.activity.clone(),
+            curve: record.curve.iter().map(|point| point.columns(run)).collect(),
+            columns: record.columns(run),
+        };
         let mut files =
             vec![(METRICS, metrics(run, &record.curve)?), (RESULT, serde_json::to_vec_pretty(&kept)?)];
         if let Some(checkpoint) = checkpoint {
