@@ -154,8 +154,41 @@ fn record(rule: &str, signal: &str, activity: &Activity) -> Json {
 #[test]
 fn a_sweep_is_priced_again_without_running_again() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let runs = folder.path().join("runs");
-    fs::create_dir(&runs).expect("a folder");
+    let sweep = folder.path().join("sweep");
+    let path = sweep.to_str().expect("UTF-8");
+    let small = ["network=784-16-10", "epochs=1", "train-count=300", "test-count=50", "seed=1"];
+    let settings = small.iter().flat_map(|setting| ["--set", setting]);
+    Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["sweep", "quickstart", "--out", path, "--set", "rule=[\"hp-sigmoid\", \"bs\"]"])
+        .args(settings)
+        .assert()
+        .success();
+    let contents = || -> Vec<Vec<u8>> {
+        let mut runs: Vec<PathBuf> = fs::read_dir(sweep.join("runs"))
+            .expect("a sweep has a folder of runs")
+            .map(|run| run.expect("an entry").path().join("result.json"))
+            .collect();
+        runs.sort();
+        runs.iter().map(|run| fs::read(run).expect("a run has a result")).collect()
+    };
+    let before = contents();
+    assert_eq!(before.len(), 2);
+    let [one, other] =
+        ["cmos-32nm", "cmos-45nm"].map(|technology| document(&[path, "--technology", technology]));
+    assert_eq!(before, contents());
+    assert_eq!(one["bs"], other["bs"], "the same work");
+    assert_eq!(one["bs"]["activity"]["samples"], 300);
+    assert_eq!(one["hp"]["counted"], json!({"rule": "hp-sigmoid", "runs": 1}));
+    let joules = |found: &Json| {
+        found["architectures"]["hp-cmos-fp32"]["joules_per_training_sample"]["nominal"].as_f64()
+    };
+    assert!(joules(&other) > joules(&one), "45 nm takes more than 32 nm");
+}
+
+/// Of a run by itself, what it did is counted and the other rule is reckoned.
+#[test]
+fn a_run_by_itself_is_priced() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let rates = Rates {
         lit_pixels: 0.19,
         mean_pixel: 0.13,
@@ -165,35 +198,17 @@ fn a_sweep_is_priced_again_without_running_again() {
         error_pulses: 1.5,
         hidden_errors: 0.2,
     };
-    for (name, signal, signals) in
-        [("bs", "bs", Signals::binary_stochastic()), ("hp", "hp", Signals::high_precision())]
-    {
-        let activity = expected(&[784, 256, 10], signals, rates, 2000);
-        let text = record(name, signal, &activity).to_string();
-        fs::write(runs.join(format!("{name}.json")), text).expect("written");
-    }
-    let contents = || ["bs.json", "hp.json"].map(|name| fs::read(runs.join(name)).expect("the run is there"));
-    let before = contents();
-    let path = folder.path().to_str().expect("UTF-8");
-    let [one, other] =
-        ["cmos-32nm", "cmos-45nm"].map(|technology| document(&[path, "--technology", technology]));
-    assert_eq!(before, contents());
-    assert_eq!(one["bs"], other["bs"], "the same work");
-    assert_eq!(one["hp"]["counted"], json!({"rule": "hp", "runs": 1}));
-    let joules = |found: &Json| {
-        found["architectures"]["hp-cmos-fp32"]["joules_per_training_sample"]["nominal"].as_f64()
-    };
-    assert!(joules(&other) > joules(&one), "45 nm takes more than 32 nm");
+    let activity = expected(&[784, 256, 10], Signals::binary_stochastic(), rates, 2000);
+    let file = folder.path().join("result.json");
+    fs::write(&file, record("bs", "bs", &activity).to_string()).expect("written");
+    let found = document(&[file.to_str().expect("UTF-8")]);
+    assert_eq!(found["hp"]["counted"], Json::Null);
+    assert_eq!(found["bs"]["activity"]["samples"], 2000);
     // 0.98 is first seen after the second epoch of 1000 samples: 2000 samples of the mean sample.
-    let until = &one["joules_to_accuracy"]["architectures"]["bs-memristor"]["nominal"];
-    let sample = &one["architectures"]["bs-memristor"]["joules_per_training_sample"]["nominal"];
+    let until = &found["joules_to_accuracy"]["architectures"]["bs-memristor"]["nominal"];
+    let sample = &found["architectures"]["bs-memristor"]["joules_per_training_sample"]["nominal"];
     let expected = 2000.0 * sample.as_f64().expect("a number");
     assert!((until.as_f64().expect("a number") / expected - 1.0).abs() < 1e-9);
-    // A run by itself: what it did is counted, the other rule is reckoned.
-    let file = runs.join("bs.json");
-    let alone = document(&[file.to_str().expect("UTF-8")]);
-    assert_eq!(alone["hp"]["counted"], Json::Null);
-    assert_eq!(alone["bs"]["activity"]["samples"], 2000);
 }
 
 #[test]

@@ -48,6 +48,7 @@ pub(super) fn page(spec: &Spec, table: &Results, curves: &Curves, energy: Option
                     nav { @for (id, title, _) in &sections { a href={ "#" (id) } { (title) } } }
                 }
                 main { @for (id, title, body) in &sections { section id=(id) { h2 { (title) } (body) } } }
+                script { (PreEscaped(include_str!("script.js"))) }
             }
         }
     };

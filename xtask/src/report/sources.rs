@@ -1,6 +1,7 @@
 //! All settings and runs, and how to repeat them.
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
+use serde_json::{Map, json};
 
 use super::read::Run;
 use super::view::Sweep;
@@ -56,15 +57,44 @@ pub(super) fn section(sweep: &Sweep) -> Markup {
                     th.n { "Test nats" } th.n { "Seconds" }
                 } }
                 tbody { @for run in runs { tr {
-                    td { code { (run.id) } } td { (run.rule) } td { (run.network) } td { (run.dataset) } td { (run.device) }
+                    td data-run=(run.id) { code { (run.id) } } td { (run.rule) } td { (run.network) } td { (run.dataset) } td { (run.device) }
                     td.n { (run.seed) } td.n { (run.epochs) } td.n { (run.batch) }
                     td.n { (number(run.train_accuracy, 100.0, 2)) } td.n { (number(run.test_accuracy, 100.0, 2)) }
                     @if sweep.tuning { td.n { (number(run.validation_accuracy, 100.0, 2)) } }
                     td.n { (number(run.test_nats, 1.0, 4)) } td.n { (number(run.seconds, 1.0, 1)) }
                 } } }
             } }
-            p.caption { "Everything measured, and every setting, is in results.csv and curves.csv beside this page." }
+            script type="application/json" id="run-settings" { (PreEscaped(settings(sweep, &differing))) }
+            p.caption {
+                "A run’s name shows all its settings. Everything measured, and every setting, is in results.csv, results.parquet "
+                "and curves.csv beside this page; the numbers of each figure are in the folder figures."
+            }
         }
         details { summary { "The sweep as specified (sweep.toml)" } pre { code { (sweep.spec.text) } } }
     }
+}
+
+/// The settings of all runs as JSON: those that are the same in all of them once.
+fn settings(sweep: &Sweep, differing: &[usize]) -> String {
+    let (names, runs) = (&sweep.results.settings, &sweep.results.runs);
+    let mut common = Map::new();
+    let mut own: Vec<&str> = vec!["rule", "network", "dataset", "device", "seed", "epochs", "batch"];
+    for (i, name) in names.iter().enumerate() {
+        if differing.contains(&i) {
+            own.push(name);
+        } else if let Some(run) = runs.first() {
+            common.insert(name.clone(), json!(run.settings[i]));
+        }
+    }
+    let values: Vec<Vec<String>> = runs
+        .iter()
+        .map(|run| {
+            let [seed, epochs, batch] = [run.seed, run.epochs, run.batch].map(|number| number.to_string());
+            let identity = [&run.rule, &run.network, &run.dataset, &run.device, &seed, &epochs, &batch];
+            let rest = differing.iter().map(|&i| &run.settings[i]);
+            identity.into_iter().chain(rest).cloned().collect()
+        })
+        .collect();
+    // Within a script element only its end tag matters.
+    json!({ "common": common, "differing": own, "runs": values }).to_string().replace("</", "<\\/")
 }
