@@ -21,14 +21,6 @@ impl Failure {
         Self::Input(error.into())
     }
 
-    /// The error, for those who do not mind whose fault it is.
-    pub fn into_error(self) -> anyhow::Error {
-        match self {
-            Self::Run(error) | Self::Input(error) => error,
-            Self::Stopped { message, .. } => anyhow::anyhow!(message),
-        }
-    }
-
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Run(_) => ExitCode::from(1),

@@ -55,8 +55,8 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
         p {
             "Counted events of " (network) ", rules " (of(&found.bs)) " and " (of(&found.hp))
             ", priced with " code { (found.technology.name()) } " on the machines of the scenario "
-            code { (found.scenario.name) } " with " code { (found.device.name) } " cells. The machine is compared with "
-            code { (REFERENCE) } "; a constant that enters both sides moves both. No chip was measured."
+            code { (found.scenario.name) } " with " code { (found.device.name) } " cells. All machines are compared "
+            "with " code { (REFERENCE) } "; a constant that enters both sides moves both. No chip was measured."
         }
         @for sentence in verdicts(&found) { p.claim { (sentence) } }
         (ratio_table(&found))
@@ -131,8 +131,11 @@ fn ratio_table(found: &Comparison) -> Markup {
 
 fn spread(value: bitpulse_energy::Spread, dimension: Dimension) -> Markup {
     html! {
-        b { (dimension.show(value.nominal)) } br;
-        span.half { (dimension.show(value.low)) " to " (dimension.show(value.high)) }
+        b { (dimension.show(value.nominal)) }
+        @if value.low < value.high {
+            br;
+            span.half { (dimension.show(value.low)) " to " (dimension.show(value.high)) }
+        }
     }
 }
 
@@ -153,7 +156,7 @@ fn bill_table(found: &Comparison) -> Markup {
                 td.n { (spread(bill.joules_per_mac(), Dimension::Energy)) }
                 td.n { (spread(bill.joules_per_sample(), Dimension::Energy)) }
                 td.n { (spread(bill.seconds_per_sample(), Dimension::Time)) }
-                td.n { (format!("{:.2} mW", 1e3 * bill.watts())) }
+                td.n { (times(1e3 * bill.watts())) " mW" }
                 td.n { (times(bill.tops_per_watt().nominal)) }
                 td.n { (spread(bill.area(), Dimension::Area)) }
             } } }

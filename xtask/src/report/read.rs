@@ -298,7 +298,8 @@ impl<'a> Row<'a> {
                 "hp" => false,
                 "bs" => true,
                 // A rule beyond the table between HP and BS.
-                _ => return Ok(None),
+                "coincidence" | "threshold" | "sign" => return Ok(None),
+                other => bail!(self.problem(column, &format!("`{other}` is neither `hp` nor `bs`"))),
             };
         }
         Ok(Some(binary))

@@ -32,7 +32,7 @@ use sha2::{Digest, Sha256};
 
 use super::checkpoint;
 use crate::failure::{Failure, Outcome};
-use crate::record::{EpochRecord, RunRecord, to_csv};
+use crate::record::{EpochRecord, Histogram, RunRecord, to_csv};
 use crate::spec::{self, Run, Value};
 use crate::train::Checkpoint;
 use crate::workspace::{self, write_atomically};
@@ -173,16 +173,6 @@ impl Folder {
         RunFolder { dir: self.dir.join("runs").join(&name), name, settings }
     }
 
-    /// Where the results of the runs of this sweep that are done stand, in the order of the sweep.
-    ///
-    /// # Errors
-    /// When the sweep can no longer be read.
-    pub fn results(&self) -> Outcome<Vec<PathBuf>> {
-        let runs = self.sweep()?.runs;
-        let done = runs.iter().map(|run| self.of(run)).filter(|run| matches!(run.is_done(), Ok(true)));
-        Ok(done.map(|run| run.path(RESULT)).collect())
-    }
-
     /// Waits until this process alone may write the tables and the report; it may until the file is dropped.
     pub fn lock(&self) -> Result<File> {
         let path = self.dir.join(LOCK);
@@ -306,12 +296,12 @@ pub enum RunState {
 /// What a run ended with.
 #[derive(Serialize, Deserialize)]
 pub struct Kept {
-    pub activity: Activity,
-    /// The learning curve, as in `metrics.csv`, for those who read one file.
-    curve: Vec<Map<String, Json>>,
     /// Columns of `results.csv` but for the names of sweep and run.
-    #[serde(flatten)]
     pub columns: Map<String, Json>,
+    pub activity: Activity,
+    /// Of the weights of every layer on devices.
+    #[serde(default)]
+    pub histograms: Vec<Histogram>,
 }
 
 /// A run that this process holds.
@@ -469,9 +459,9 @@ impl Held<'_> {
     /// Keeps the result, and then says that the run is done. With `checkpoint`, the trained network is kept too.
     pub fn finish(&self, run: &Run, record: &RunRecord, checkpoint: Option<&Checkpoint>) -> Result<()> {
         let kept = Kept {
-            activity: record.activity.clone(),
-            curve: record.curve.iter().map(|point| point.columns(run)).collect(),
             columns: record.columns(run),
+            activity: record.activity.clone(),
+            histograms: record.histograms.clone(),
         };
         let mut files =
             vec![(METRICS, metrics(run, &record.curve)?), (RESULT, serde_json::to_vec_pretty(&kept)?)];
