@@ -192,7 +192,7 @@ impl Reader<'_> {
                 // For readers and the report.
                 ("question" | "notes", DeValue::String(_)) => {}
                 ("base", DeValue::Table(table)) => {
-                    parts.base = self.settings(table, Values::Different).into_iter().collect()
+                    parts.base = self.settings(table, Values::Different).into_iter().collect();
                 }
                 ("axes", DeValue::Table(table)) => self.axes(table, &mut parts),
                 ("rules", DeValue::Table(table)) => {
@@ -420,7 +420,7 @@ impl Reader<'_> {
                 match forced.get(key) {
                     None => settings.push((*key, given.clone())),
                     Some(new) if axis.0.len() == 1 || new.asked == given.asked => {
-                        settings.push((*key, new.clone()))
+                        settings.push((*key, new.clone()));
                     }
                     // One value for all steps: no longer part of what changes together.
                     Some(new) if new.asked == 1 => result.push(Axis(vec![(*key, new.clone())])),
