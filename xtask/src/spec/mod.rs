@@ -295,7 +295,9 @@ impl Reader<'_> {
                     ..run
                 })),
                 Err(SpecError(problems)) => {
-                    problems.into_iter().for_each(|problem| self.problem(problem.place, problem.message));
+                    for problem in problems {
+                        self.problem(problem.place, problem.message);
+                    }
                 }
             }
             files.push(Included { name: name.clone(), text });
