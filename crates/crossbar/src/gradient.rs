@@ -163,7 +163,7 @@ fn load(nodes: &mut [f64], x: Option<&[f64]>, g: &[f64], injected: Option<&[f64]
 
 /// Eight partial sums, so that additions need not wait for each other.
 #[inline(always)]
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (a8, a_rest) = a.as_chunks::<8>();
     let (b8, b_rest) = b.as_chunks::<8>();
     let mut sums = [0.0; 8];
