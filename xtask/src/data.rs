@@ -33,6 +33,16 @@ pub struct Source {
 }
 
 impl Source {
+    /// The folder `mnist`, or the embedded one.
+    pub fn at(mnist: Option<PathBuf>) -> Self {
+        Self { mnist }
+    }
+
+    /// The folder, where it is not the embedded one, such that it is found from any working folder.
+    pub fn mnist_elsewhere(&self) -> Option<PathBuf> {
+        self.mnist.as_ref().map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.clone()))
+    }
+
     fn mnist(&self) -> PathBuf {
         self.mnist.clone().unwrap_or_else(|| workspace::root().join("data/mnist"))
     }
@@ -67,7 +77,10 @@ pub struct Prepared {
 const PROBE: usize = 10_000;
 
 /// The examples that `runs` need, each split prepared once.
-pub fn prepare(source: &Source, runs: &[Run]) -> Outcome<BTreeMap<SplitSpec, Arc<Prepared>>> {
+pub fn prepare<'a>(
+    source: &Source,
+    runs: impl IntoIterator<Item = &'a Run>,
+) -> Outcome<BTreeMap<SplitSpec, Arc<Prepared>>> {
     let mut prepared = BTreeMap::new();
     let mut loaded =
         bitpulse_data::load_mnist(&source.mnist(), &workspace::cache("mnist")).map_err(Failure::input)?;
@@ -84,19 +97,33 @@ pub fn prepare(source: &Source, runs: &[Run]) -> Outcome<BTreeMap<SplitSpec, Arc
 fn split_examples(split: &Split, spec: SplitSpec) -> anyhow::Result<Prepared> {
     let held_out = if spec.validation > 0 { &split.validation } else { &split.test };
     let train_count = if spec.train == 0 { split.train.len() } else { spec.train };
-    let train = examples(&split.train, train_count).context("train-count")?;
+    let train = examples(&split.train, train_count, spec.cropped).context("train-count")?;
     Ok(Prepared {
         probe: train.first(PROBE),
         train,
-        held_out: examples(held_out, if spec.test == 0 { held_out.len() } else { spec.test })
+        held_out: examples(held_out, if spec.test == 0 { held_out.len() } else { spec.test }, spec.cropped)
             .context("test-count")?,
     })
 }
 
-/// The first `count` samples of a data set.
-fn examples(dataset: &Dataset, count: usize) -> anyhow::Result<Examples> {
+/// The first `count` samples of a data set, `cropped` to the middle 20 x 20 pixels or whole.
+fn examples(dataset: &Dataset, count: usize, cropped: bool) -> anyhow::Result<Examples> {
     anyhow::ensure!(count <= dataset.len(), "{count} images are more than the {} there are", dataset.len());
-    let pixels = dataset.rows() * dataset.cols();
-    let images = &dataset.images()[..count * pixels];
-    Ok(Examples::from_dense(images, &dataset.labels()[..count], pixels, dataset.classes())?)
+    let (rows, cols) = (dataset.rows(), dataset.cols());
+    let images = &dataset.images()[..count * rows * cols];
+    let labels = &dataset.labels()[..count];
+    if !cropped {
+        return Ok(Examples::from_dense(images, labels, rows * cols, dataset.classes())?);
+    }
+    let margin = |side: usize| side.saturating_sub(CROP) / 2;
+    let middle: Vec<u8> = images
+        .chunks_exact(rows * cols)
+        .flat_map(|image| image.chunks_exact(cols).skip(margin(rows)).take(CROP))
+        .flat_map(|row| &row[margin(cols)..margin(cols) + CROP])
+        .copied()
+        .collect();
+    Ok(Examples::from_dense(&middle, labels, CROP * CROP, dataset.classes())?)
 }
+
+/// Side of the images that MLP+NeuroSim crops MNIST to.
+const CROP: usize = 20;

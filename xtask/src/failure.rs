@@ -11,6 +11,8 @@ pub enum Failure {
     Run(anyhow::Error),
     /// The caller can mend it: bad usage or bad input, exit code 2.
     Input(anyhow::Error),
+    /// Someone asked for an end: the exit code of a shell for that signal.
+    Stopped { message: String, code: u8 },
 }
 
 impl Failure {
@@ -23,6 +25,7 @@ impl Failure {
         match self {
             Self::Run(_) => ExitCode::from(1),
             Self::Input(_) => ExitCode::from(2),
+            Self::Stopped { code, .. } => ExitCode::from(*code),
         }
     }
 }
@@ -36,7 +39,9 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 impl fmt::Display for Failure {
     /// One line with the whole chain of causes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Run(error) | Self::Input(error)) = self;
-        write!(f, "{error:#}")
+        match self {
+            Self::Run(error) | Self::Input(error) => write!(f, "error: {error:#}"),
+            Self::Stopped { message, .. } => f.write_str(message),
+        }
     }
 }

@@ -8,6 +8,7 @@ mod ci;
 mod circuit;
 mod data;
 mod devices;
+mod energy;
 mod failure;
 mod plot;
 mod record;
@@ -53,6 +54,8 @@ enum Verb {
     Circuit(circuit::Circuit),
     /// Show device presets, and fit devices to measured pulse trains
     Devices(devices::Devices),
+    /// Price what runs did, or what a network of any shape would do, on each kind of machine
+    Energy(energy::Energy),
     /// Measure how fast things are
     Bench(bench::Bench),
     /// Check what compilers do not: arrows between crates, paths in documents, licences, spelling
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Verb::Data(verb) => verb.run(),
         Verb::Circuit(verb) => verb.run(),
         Verb::Devices(verb) => verb.run(),
+        Verb::Energy(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),
         Verb::Tidy(_) => tidy::Tidy::run(),
         Verb::Ci(_) => ci::Ci::run(),
@@ -96,7 +100,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            eprintln!("{failure}");
             failure.exit_code()
         }
     }

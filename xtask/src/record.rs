@@ -1,4 +1,4 @@
-//! What is kept of a run: columns of `results.csv` and `curves.csv`, and the JSON of one run.
+//! What is kept of a run: columns of `results.csv` and `curves.csv`.
 
 use bitpulse_core::Activity;
 use serde_json::{Map, Value as Json, json};
@@ -10,8 +10,6 @@ pub const SAMPLE_COUNTS: [u32; 4] = [1, 4, 16, 64];
 
 /// The result of one run.
 pub struct RunRecord {
-    pub sweep: String,
-    pub run: Run,
     /// On all training examples, by expectation inference.
     pub train: Measured,
     /// On the test examples, or on the validation examples where some are held out; by expectation inference.
@@ -19,12 +17,12 @@ pub struct RunRecord {
     /// Accuracy with 1, 4, 16, 64 stochastic passes.
     pub sampled: [Option<f64>; SAMPLE_COUNTS.len()],
     pub train_seconds: f64,
-    pub train_samples: u64,
     /// Per layer, at the end of training; `None` for high precision.
     pub pulse_gradient_cosine: Option<Vec<f64>>,
     pub weights: u64,
     /// Of training alone, not of evaluation.
     pub activity: Activity,
+    pub curve: Vec<EpochRecord>,
 }
 
 /// Accuracy as a fraction and cross-entropy in nats.
@@ -34,28 +32,28 @@ pub struct Measured {
     pub cross_entropy: f64,
 }
 
-/// One point of a learning curve, after `epoch` epochs.
+/// One point of a learning curve, after `epoch` epochs and `samples` presentations.
+#[derive(Clone, Copy)]
 pub struct EpochRecord {
     pub epoch: u32,
+    pub samples: u64,
     pub train: Measured,
     pub held_out: Measured,
     pub train_seconds: f64,
 }
 
 impl RunRecord {
-    /// Every column by name, in order; `null` where nothing was measured.
-    pub fn columns(&self) -> Map<String, Json> {
-        let validated = self.run.split.validation > 0;
+    /// Every column by name, in order, but for the names of sweep and run; `null` where nothing was measured.
+    pub fn columns(&self, run: &Run) -> Map<String, Json> {
+        let validated = run.split.validation > 0;
         let pulses = self.activity.update.set_pulses + self.activity.update.reset_pulses;
         let [forward, backward] = [&self.activity.forward, &self.activity.backward];
-        let per_sample = |count: u64| count as f64 / self.train_samples as f64;
-        let setting = |key: &str| json(&self.run.settings[key]);
+        let per_sample = |count: u64| count as f64 / self.activity.samples as f64;
+        let setting = |key: &str| json(&run.settings[key]);
         let mut columns = Map::new();
         let mut put = |name: &str, value: Json| {
             columns.insert(name.into(), value);
         };
-        put("sweep", json!(self.sweep));
-        put("run", json!(self.run.id));
         for key in ["rule", "network", "dataset", "device", "seed", "epochs", "batch"] {
             put(key, setting(key));
         }
@@ -69,7 +67,7 @@ impl RunRecord {
             put(&format!("test_accuracy_{count}_sample{plural}"), json!(accuracy));
         }
         put("train_seconds", json!(self.train_seconds));
-        put("train_samples_per_second", json!(self.train_samples as f64 / self.train_seconds));
+        put("train_samples_per_second", json!(self.activity.samples as f64 / self.train_seconds));
         let per_layer = self
             .pulse_gradient_cosine
             .as_ref()
@@ -85,7 +83,7 @@ impl RunRecord {
         put("comparisons_per_sample", json!(per_sample(forward.comparisons + backward.comparisons)));
         for key in KEYS {
             if !columns.contains_key(key.name) {
-                columns.insert(key.name.into(), json(&self.run.settings[key.name]));
+                columns.insert(key.name.into(), json(&run.settings[key.name]));
             }
         }
         columns
@@ -93,12 +91,11 @@ impl RunRecord {
 }
 
 impl EpochRecord {
-    /// Every column by name, in order. Of a run that holds out validation images there is nothing to say about the test
+    /// Every column by name, in order, but for the name of the run. Of a run that holds out validation images there is nothing to say about the test
     /// images.
     pub fn columns(&self, run: &Run) -> Map<String, Json> {
         let tested = |value: f64| if run.split.validation > 0 { Json::Null } else { json!(value) };
         let mut columns = Map::new();
-        columns.insert("run".into(), json!(run.id));
         columns.insert("epoch".into(), json!(self.epoch));
         columns.insert("train_accuracy".into(), json!(self.train.accuracy));
         columns.insert("test_accuracy".into(), tested(self.held_out.accuracy));
@@ -107,6 +104,12 @@ impl EpochRecord {
         columns.insert("train_seconds".into(), json!(self.train_seconds));
         columns
     }
+}
+
+/// A row of `results.csv`: what is known of a run by the names it has in a sweep.
+pub fn row(sweep: &str, run: &str, columns: Map<String, Json>) -> Map<String, Json> {
+    let names = [("sweep".to_owned(), json!(sweep)), ("run".to_owned(), json!(run))];
+    names.into_iter().chain(columns).collect()
 }
 
 fn json(value: &Value) -> Json {
@@ -118,14 +121,28 @@ fn json(value: &Value) -> Json {
     }
 }
 
-/// Rows with the columns of the first as CSV; `null` becomes an empty cell.
+/// The columns of all rows, each where it comes first.
+pub fn headings(rows: &[Map<String, Json>]) -> Vec<&str> {
+    let mut names: Vec<&str> = rows.first().into_iter().flat_map(Map::keys).map(String::as_str).collect();
+    for row in rows {
+        if row.len() != names.len() || !row.keys().eq(names.iter().copied()) {
+            names.extend(
+                row.keys().map(String::as_str).filter(|name| !names.contains(name)).collect::<Vec<_>>(),
+            );
+        }
+    }
+    names
+}
+
+/// Rows as CSV; `null` and what a row does not have become empty cells.
 pub fn to_csv(rows: &[Map<String, Json>]) -> anyhow::Result<Vec<u8>> {
+    let names = headings(rows);
     let mut writer = csv::Writer::from_writer(Vec::new());
-    if let Some(first) = rows.first() {
-        writer.write_record(first.keys())?;
+    if !names.is_empty() {
+        writer.write_record(&names)?;
     }
     for row in rows {
-        writer.write_record(row.values().map(|value| match value {
+        writer.write_record(names.iter().map(|name| match row.get(*name).unwrap_or(&Json::Null) {
             Json::Null => String::new(),
             Json::String(text) => text.clone(),
             other => other.to_string(),

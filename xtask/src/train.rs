@@ -1,7 +1,9 @@
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use bitpulse_core::SeedPath;
+use anyhow::Context;
+use bitpulse_core::{Activity, SeedPath, State};
 use bitpulse_crossbar::CrossbarMatrix;
 use bitpulse_learn::{Evaluation, Examples, Inference, Network, Rule, Training, cosine, mean_update};
 use clap::Args;
@@ -10,7 +12,7 @@ use tracing::{debug, debug_span};
 
 use crate::data::{self, Prepared, Source};
 use crate::failure::{Failure, Outcome};
-use crate::record::{EpochRecord, Measured, RunRecord, SAMPLE_COUNTS};
+use crate::record::{EpochRecord, Measured, RunRecord, SAMPLE_COUNTS, row};
 use crate::spec::Run;
 use crate::sweep;
 
@@ -35,16 +37,10 @@ impl Train {
         let sweep = sweep::load(&self.spec, &self.overrides)?;
         let run =
             sweep.runs.first().ok_or_else(|| Failure::input(anyhow::anyhow!("the sweep has no run")))?;
-        let prepared = data::prepare(&self.source, std::slice::from_ref(run))?;
-        let record = execute(&sweep.name, run, &prepared[&run.split], |point| {
-            tracing::info!(
-                epoch = point.epoch,
-                train = format!("{:.4}", point.train.accuracy),
-                held_out = format!("{:.4}", point.held_out.accuracy),
-                seconds = format!("{:.1}", point.train_seconds),
-            );
-        });
-        let columns = record.columns();
+        let prepared = data::prepare(&self.source, [run])?;
+        let record = execute(run, &prepared[&run.split], None, &mut Tell)?
+            .expect("a run that nobody stops comes to its end");
+        let columns = row(&sweep.name, &run.id, record.columns(run));
         if self.json {
             println!("{}", serde_json::to_string_pretty(&columns)?);
         } else {
@@ -59,36 +55,121 @@ impl Train {
     }
 }
 
-/// Trains `run` from scratch and tests it; `observe` sees every point of the learning curve as it comes.
-pub fn execute(sweep: &str, run: &Run, data: &Prepared, mut observe: impl FnMut(&EpochRecord)) -> RunRecord {
+/// Where a run stands between two batches: all that the rest of it depends on.
+pub struct Checkpoint {
+    /// Of [`Training`].
+    pub state: State,
+    /// Of training so far.
+    pub activity: Activity,
+    pub curve: Vec<EpochRecord>,
+    pub train_seconds: f64,
+}
+
+/// Where a run stands, for those who watch it.
+pub struct Position<'a> {
+    /// Epochs done.
+    pub epoch: u32,
+    /// Samples learnt so far, all epochs together, and how many there will have been.
+    pub samples: u64,
+    pub total_samples: u64,
+    /// The learning curve so far.
+    pub curve: &'a [EpochRecord],
+}
+
+/// What a run asks whoever runs it.
+pub trait Keeper {
+    /// Called between batches, every second or so at most. [`ControlFlow::Break`] ends the run here; `save` makes the
+    /// checkpoint from which it goes on.
+    ///
+    /// # Errors
+    /// When a checkpoint cannot be kept; this ends the run.
+    fn between_batches(
+        &mut self,
+        position: &Position,
+        save: &dyn Fn() -> Checkpoint,
+    ) -> anyhow::Result<ControlFlow<()>>;
+}
+
+/// Tells every point of the learning curve and keeps nothing.
+struct Tell;
+
+impl Keeper for Tell {
+    fn between_batches(
+        &mut self,
+        position: &Position,
+        _save: &dyn Fn() -> Checkpoint,
+    ) -> anyhow::Result<ControlFlow<()>> {
+        if let Some(point) = position.curve.last().filter(|point| point.samples == position.samples) {
+            tracing::info!(
+                epoch = point.epoch,
+                train = format!("{:.4}", point.train.accuracy),
+                held_out = format!("{:.4}", point.held_out.accuracy),
+                seconds = format!("{:.1}", point.train_seconds),
+            );
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// Samples between two questions to the [`Keeper`], rounded to batches.
+const SEGMENT_SAMPLES: usize = 256;
+
+/// The training of a run before its first batch.
+pub fn training(run: &Run) -> Training {
+    let seed = SeedPath::root(run.seed);
+    Training::new(network(run, seed), run.schedule, run.epochs, run.batch, seed.child("train"))
+}
+
+/// Trains `run`, from scratch or from where it was left, and tests it; `None` where `keeper` ended it.
+///
+/// The result is the same bits, timings apart, wherever the run was left and taken up again.
+///
+/// # Errors
+/// When `from` is of another run, or `keeper` cannot keep.
+pub fn execute(
+    run: &Run,
+    data: &Prepared,
+    from: Option<Checkpoint>,
+    keeper: &mut dyn Keeper,
+) -> anyhow::Result<Option<RunRecord>> {
     let _span = debug_span!("run", id = run.id).entered();
     let seed = SeedPath::root(run.seed);
-    let network = network(run, seed);
-    let mut training = Training::new(network, run.schedule, run.epochs, run.batch, seed.child("train"));
-    let mut train_seconds = 0.0;
-    let mut activity = bitpulse_core::Activity::default();
+    let mut training = training(run);
+    let (mut activity, mut curve, mut train_seconds) = (Activity::default(), Vec::new(), 0.0);
+    if let Some(checkpoint) = from {
+        training.restore(&checkpoint.state).context("the checkpoint is of another run")?;
+        Checkpoint { activity, curve, train_seconds, .. } = checkpoint;
+    }
     let evaluation = seed.child("evaluate");
+    let total_samples = u64::from(run.epochs) * data.train.len() as u64;
+    // Activity is summed up segment by segment, so that the sums do not depend on where a run was left.
+    let segment = SEGMENT_SAMPLES.div_ceil(run.batch);
     loop {
-        let start = Instant::now();
-        if !training.learn_epoch(&data.train) {
+        let (start, epochs_before) = (Instant::now(), training.epoch());
+        if !training.learn_batches(&data.train, segment) {
             break;
         }
         train_seconds += start.elapsed().as_secs_f64();
         activity += &training.network.take_activity();
         let epoch = training.epoch();
-        if epoch.is_multiple_of(run.evaluate_every) || epoch == run.epochs {
+        if epoch > epochs_before && (epoch.is_multiple_of(run.evaluate_every) || epoch == run.epochs) {
             let at = evaluation.index(u64::from(epoch));
             let mut measure =
                 |examples| measured(training.network.evaluate(examples, Inference::Expectation, at));
-            let point = EpochRecord {
-                epoch,
-                train: measure(&data.probe),
-                held_out: measure(&data.held_out),
-                train_seconds,
-            };
+            let (train, held_out) = (measure(&data.probe), measure(&data.held_out));
             training.network.take_activity();
-            debug!(epoch, train = point.train.accuracy, held_out = point.held_out.accuracy);
-            observe(&point);
+            debug!(epoch, train = train.accuracy, held_out = held_out.accuracy);
+            curve.push(EpochRecord { epoch, samples: activity.samples, train, held_out, train_seconds });
+        }
+        let position = Position { epoch, samples: activity.samples, total_samples, curve: &curve };
+        let save = || Checkpoint {
+            state: training.save(),
+            activity: activity.clone(),
+            curve: curve.clone(),
+            train_seconds,
+        };
+        if keeper.between_batches(&position, &save)?.is_break() {
+            return Ok(None);
         }
     }
     let network = &mut training.network;
@@ -103,19 +184,17 @@ pub fn execute(sweep: &str, run: &Run, data: &Prepared, mut observe: impl FnMut(
         })
     });
     let pulse_gradient_cosine = pulse_gradient_cosine(&training.network, &data.train, seed.child("cosine"));
-    let network = &training.network;
-    RunRecord {
-        sweep: sweep.into(),
-        run: run.clone(),
+    let matrices = training.network.matrices();
+    Ok(Some(RunRecord {
         train,
         held_out,
         sampled,
         train_seconds,
-        train_samples: activity.samples,
         pulse_gradient_cosine,
-        weights: network.matrices().iter().map(|matrix| matrix.shape().weights() as u64).sum(),
+        weights: matrices.iter().map(|matrix| matrix.shape().weights() as u64).sum(),
         activity,
-    }
+        curve,
+    }))
 }
 
 /// The network of a run, its weights on what the run says.
@@ -123,11 +202,11 @@ fn network(run: &Run, seed: SeedPath) -> Network<f32> {
     let init = seed.child("init");
     let network = match &run.hardware {
         None => Network::software(run.rule.clone(), &run.widths, init),
-        Some(spec) => {
+        Some(hardware) => {
             let mut layers = 0..;
             Network::new(run.rule.clone(), &run.widths, init, |shape| {
                 let at = seed.child("hardware").index(layers.next().unwrap_or_default());
-                let matrix = CrossbarMatrix::new(spec, shape, at);
+                let matrix = CrossbarMatrix::new(&hardware.layer(shape), shape, at);
                 Box::new(matrix.expect("a run's hardware is checked when its settings are read"))
             })
         }
@@ -143,8 +222,13 @@ const COSINE_REPEATS: u32 = 20;
 /// `None` for high precision itself.
 fn pulse_gradient_cosine(network: &Network<f32>, examples: &Examples, at: SeedPath) -> Option<Vec<f64>> {
     let rule = network.rule().clone();
-    let exact =
-        Rule { activation: rule.activation, gain: rule.gain, loss: rule.loss, ..Rule::high_precision() };
+    let exact = Rule {
+        activation: rule.activation,
+        gain: rule.gain,
+        loss: rule.loss,
+        initial: rule.initial,
+        ..Rule::high_precision()
+    };
     if rule == exact {
         return None;
     }

@@ -15,11 +15,15 @@ pub fn cache(name: &str) -> PathBuf {
     root().join("target/bitpulse").join(name)
 }
 
-/// Writes a file aside and renames it into place, so that no reader ever sees half of it.
+/// How names of files begin that are being written.
+pub const ASIDE: &str = ".aside-";
+
+/// Writes a file aside, flushes it to disk and renames it into place, so that no reader ever sees half of it.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> anyhow::Result<()> {
     let write = || -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
+        builder.prefix(ASIDE);
         // A temporary file is private by default; this one becomes a result that others may read.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

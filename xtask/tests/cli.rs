@@ -1,26 +1,14 @@
 //! The contracts of the command line: exit codes, files, JSON, reproducibility.
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
 use predicates::prelude::*;
-use tempfile::TempDir;
 
-fn xtask(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.args(arguments);
-    command
-}
-
-fn folder() -> TempDir {
-    tempfile::tempdir().expect("a temporary folder can be made")
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("temporary paths are UTF-8")
-}
+use common::{folder, text, untimed, xtask};
 
 /// A sweep small enough for a test: three rules, seeds 1 and 2, a part of MNIST.
 fn small_sweep(out: &Path, jobs: &str) {
@@ -30,22 +18,6 @@ fn small_sweep(out: &Path, jobs: &str) {
         command.args(["--set", setting]);
     }
     command.assert().success();
-}
-
-/// The cells of a CSV file without the columns that hold timings.
-fn untimed(path: &Path) -> Vec<Vec<String>> {
-    let mut reader = csv::Reader::from_path(path).expect("the file was written");
-    let headers = reader.headers().expect("a header row").clone();
-    let kept: Vec<usize> = (0..headers.len())
-        .filter(|&k| !headers[k].contains("seconds") && !headers[k].contains("per_second"))
-        .collect();
-    reader
-        .records()
-        .map(|row| {
-            let row = row.expect("a row of the file");
-            kept.iter().map(|&k| row[k].to_string()).collect()
-        })
-        .collect()
 }
 
 #[test]

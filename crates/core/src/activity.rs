@@ -39,7 +39,10 @@ impl Add for Activity {
 }
 
 /// The events of one pass.
+///
+/// Counts that a file does not have are read as 0, so that a count added here leaves older results readable.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PassActivity {
     /// Read phases of an array: one for each time a set of lines is driven and the others are sensed.
     pub reads: u64,

@@ -27,6 +27,7 @@ pub fn check<R: Real, M: SynapticMatrix<R>>(tolerance: Tolerance, make: impl Fn(
         bits_and_pulses_read_as_their_values(&mut make(shape), seed, tolerance);
         a_batch_reads_as_its_samples(&mut make(shape), seed, tolerance);
         updates_add_the_outer_product(&mut make(shape), seed, tolerance);
+        signs_move_weights_by_one_step(&mut make(shape), seed, tolerance);
         pulses_round_without_bias_to_whole_steps(&mut make(shape), seed, tolerance);
         silence_changes_nothing_and_pulses_nothing(&mut make(shape), seed);
         the_same_call_gives_the_same_bits(&mut make(shape), &mut make(shape), seed);
@@ -209,6 +210,33 @@ fn updates_add_the_outer_product<R: Real>(
     }
 }
 
+fn signs_move_weights_by_one_step<R: Real>(
+    matrix: &mut impl SynapticMatrix<R>,
+    seed: SeedPath,
+    tolerance: Tolerance,
+) {
+    let shape = matrix.shape();
+    let before = programmed(matrix, seed);
+    let x: Vec<Vec<R>> = (0..3).map(|s| values(seed.child("x").index(s), shape.inputs)).collect();
+    let e: Vec<Vec<R>> = (0..3).map(|s| values(seed.child("e").index(s), shape.outputs)).collect();
+    let step = 1.0 / 128.0;
+    for samples in [1, 3] {
+        matrix.program(&before, seed.child("program"));
+        let inputs = analog(shape.inputs, &x[..samples]);
+        matrix.update(&inputs, &analog(shape.outputs, &e[..samples]), Update::Sign { step }, seed);
+        for (k, (after, before)) in matrix.weights().iter().zip(&before).enumerate() {
+            let (i, j) = (k / shape.outputs, k % shape.outputs);
+            let sum: f64 = x.iter().zip(&e).take(samples).map(|(x, e)| x[i].as_f64() * e[j].as_f64()).sum();
+            // A sum this close to zero may round to either side.
+            if sum.abs() > 1e-6 {
+                let expected = before.as_f64() + step * sum.signum();
+                let law = "a sign update moves a weight by one step";
+                assert_near(law, shape, after.as_f64(), expected, tolerance.weight);
+            }
+        }
+    }
+}
+
 fn pulses_round_without_bias_to_whole_steps<R: Real>(
     matrix: &mut impl SynapticMatrix<R>,
     seed: SeedPath,
@@ -248,7 +276,9 @@ fn silence_changes_nothing_and_pulses_nothing<R: Real>(matrix: &mut impl Synapti
     silent.push_pulses([]);
     let mut inputs = Signals::bits(shape.inputs);
     inputs.push_bits(0..shape.inputs as u32);
-    for update in [Update::Exact { step: 0.1 }, Update::Pulses { step: 0.1, per_unit: 1 }] {
+    for update in
+        [Update::Exact { step: 0.1 }, Update::Pulses { step: 0.1, per_unit: 1 }, Update::Sign { step: 0.1 }]
+    {
         matrix.update(&inputs, &silent, update, seed);
     }
     assert_eq!(matrix.weights(), before, "zero error changes no weight");

@@ -48,6 +48,12 @@ pub enum Update {
         /// Pulses that make a product of 1; 1 is the paper's rule.
         per_unit: u16,
     },
+    /// `W += step * sgn(sum of x e^T over the batch)`: every weight whose sum is not zero moves by one step (Manhattan
+    /// rule).
+    Sign {
+        /// Step size in units of weight.
+        step: f64,
+    },
 }
 
 /// A matrix of weights that can be read in both directions and updated in place: the seam between learning and

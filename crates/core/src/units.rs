@@ -147,6 +147,10 @@ quantity!(
     Seconds, "a time", ["s"], "10 ns"
 );
 quantity!(
+    /// Capacitance in farad.
+    Farads, "a capacitance", ["F"], "0.2 fF"
+);
+quantity!(
     /// Energy in joule.
     Joules, "an energy", ["J"], "1.7 pJ"
 );

@@ -6,8 +6,9 @@
 use std::hint::black_box;
 
 use bitpulse_core::{Pulse, SeedPath, Shape, Signal};
-use bitpulse_device::{CycleNoise, Device, DeviceSpec, Population};
+use bitpulse_device::{CycleNoise, Device, DeviceSpec, Gaussians, Population};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
 const SHAPE: Shape = Shape { inputs: 784, outputs: 256 };
@@ -53,16 +54,48 @@ fn pulses(c: &mut Criterion) {
         });
     }
     group.bench_function("gaussians_alone", |bench| {
+        let mut gaussians = Gaussians::new(root);
+        bench.iter(|| black_box((0..cells).map(|_| gaussians.draw()).sum::<f32>()));
+    });
+    group.bench_function("ziggurat_alone", |bench| {
         let mut rng = root.rng();
         bench.iter(|| {
-            let mut sum = 0.0;
-            for _ in 0..cells {
-                let xi: f32 = StandardNormal.sample(&mut rng);
-                sum += xi;
-            }
-            black_box(sum)
+            let xi = (0..cells).map(|_| -> f32 { StandardNormal.sample(&mut rng) });
+            black_box(xi.sum::<f32>())
         });
     });
+    group.finish();
+}
+
+/// The updates of online training on an array of `mod` devices: the same coincidences on an array that fits into the
+/// second-level cache, on one that does not, and on whole rows.
+fn updates(c: &mut Criterion) {
+    let text = include_str!("../../../data/devices/mod.toml");
+    let device = Device::from_toml(text).expect("tests read every preset");
+    let root = SeedPath::root(2);
+    let mut group = c.benchmark_group("update");
+    for (name, inputs, every_row, every_column) in [
+        ("small_array_98_rows_64_columns", 98, 1, 4),
+        ("98_rows_64_columns", 784, 8, 4),
+        ("98_rows_256_columns", 784, 8, 1),
+    ] {
+        let rows: Vec<u32> = (0..inputs).step_by(every_row).collect();
+        let mut signs = root.child("signs").rng();
+        let columns: Vec<Pulse> = (0..256)
+            .step_by(every_column)
+            .map(|line| Pulse { line, count: if signs.random_bool(0.5) { 1 } else { -1 } })
+            .collect();
+        let shape = Shape { inputs: inputs as usize, outputs: 256 };
+        let mut population = Population::new(&device, shape, root);
+        group.throughput(Throughput::Elements((rows.len() * columns.len()) as u64));
+        let mut step = 0;
+        group.bench_function(name, |bench| {
+            bench.iter(|| {
+                step += 1;
+                population.pulse_coincident(black_box(&rows), black_box(&columns), root.index(step))
+            });
+        });
+    }
     group.finish();
 }
 
@@ -88,5 +121,5 @@ fn reads(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, pulses, reads);
+criterion_group!(benches, pulses, updates, reads);
 criterion_main!(benches);

@@ -1,8 +1,10 @@
 //! One device of a population: its parameters in `f32` siemens, and a pulse.
 
-use bitpulse_core::Rng;
+use bitpulse_core::{Pulse, Rng};
+use multiversion::multiversion;
 use rand_distr::{Distribution, StandardNormal};
 
+use crate::gaussians::Gaussians;
 use crate::preset::Device;
 use crate::response::{Branch, LinearStep, PulseLaw, Response, linear_branches};
 use crate::variation::DeviceVariation;
@@ -21,22 +23,21 @@ pub struct PulseTally {
     pub reset_siemens: f64,
 }
 
-/// What one device is: eight floats, so that a pulse touches one half of a cache line beside the conductance.
+/// What one device is: eight floats, aligned so that a pulse touches one cache line beside the conductance.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(align(32))]
 pub(crate) struct Cell {
-    /// Lower bound in siemens.
-    pub(crate) low: f32,
-    /// Upper bound in siemens.
-    pub(crate) high: f32,
-    up: Side,
-    down: Side,
+    /// Lower and upper bound in siemens.
+    pub(crate) bounds: [f32; 2],
+    /// SET, RESET.
+    sides: [Side; 2],
 }
 
-/// One polarity of one device; what `scale` and `slope` mean is the curve's affair.
+/// One polarity of one device; what scale and slope mean is the curve's affair.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Side {
-    scale: f32,
-    slope: f32,
+    /// Scale and slope.
+    line: [f32; 2],
     /// The part of the C2C standard deviation that does not depend on the state, in siemens.
     sigma: f32,
 }
@@ -44,15 +45,35 @@ struct Side {
 /// The part of the C2C standard deviation that depends on the state, the same for all devices.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Noise {
+    /// Whether a pulse draws a Gaussian at all.
+    any: bool,
     of_step: f32,
     of_state: f32,
     /// The window's reference in siemens.
     pub(crate) reference: f32,
 }
 
+/// Index of a polarity in pairs of SET and RESET, and its sign. Data, not a type parameter: signs of columns are as good as
+/// random, and a branch on them would be mispredicted every other time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Way {
+    index: usize,
+    sign: f32,
+}
+
+impl Way {
+    pub(crate) const SET: Self = Self { index: 0, sign: 1.0 };
+    pub(crate) const RESET: Self = Self { index: 1, sign: -1.0 };
+
+    #[inline]
+    fn of(count: i32) -> Self {
+        Self { index: usize::from(count < 0), sign: if count < 0 { -1.0 } else { 1.0 } }
+    }
+}
+
 /// Mean step of a device of `cell` at `g`, as a magnitude, and the spread that belongs to it, both in siemens.
 pub(crate) trait Steps {
-    fn step<const UP: bool>(&self, cell: &Cell, g: f32) -> (f32, f32);
+    fn step(&self, cell: &Cell, way: Way, g: f32) -> (f32, f32);
 }
 
 /// How a step depends on conductance, with the parameters that all devices share.
@@ -92,62 +113,56 @@ pub(crate) struct Table {
 
 impl Steps for Affine {
     #[inline]
-    fn step<const UP: bool>(&self, cell: &Cell, g: f32) -> (f32, f32) {
-        let side = cell.side::<UP>();
-        ((side.scale + side.slope * g).max(0.0), 0.0)
+    fn step(&self, cell: &Cell, way: Way, g: f32) -> (f32, f32) {
+        let side = &cell.sides[way.index];
+        (larger(side.line[0] + side.line[1] * g, 0.0), 0.0)
     }
 }
 
 impl Steps for Exp {
     #[inline]
-    fn step<const UP: bool>(&self, cell: &Cell, g: f32) -> (f32, f32) {
-        let side = cell.side::<UP>();
-        let i = usize::from(!UP);
-        let exponential = (self.offset[i] + side.slope * (g - self.reference)).exp();
-        (side.scale * (1.0 - self.amplitude[i] * exponential).max(0.0), 0.0)
+    fn step(&self, cell: &Cell, way: Way, g: f32) -> (f32, f32) {
+        let side = &cell.sides[way.index];
+        let exponential = (self.offset[way.index] + side.line[1] * (g - self.reference)).exp();
+        (side.line[0] * larger(1.0 - self.amplitude[way.index] * exponential, 0.0), 0.0)
     }
 }
 
 impl Steps for Power {
     #[inline]
-    fn step<const UP: bool>(&self, cell: &Cell, g: f32) -> (f32, f32) {
-        let side = cell.side::<UP>();
+    fn step(&self, cell: &Cell, way: Way, g: f32) -> (f32, f32) {
+        let side = &cell.sides[way.index];
         let u = cell.fraction(g);
-        let distance = if UP { 1.0 - u } else { u };
-        (side.scale * distance.powf(side.slope), 0.0)
+        let distance = if way == Way::SET { 1.0 - u } else { u };
+        (side.line[0] * distance.powf(side.line[1]), 0.0)
     }
 }
 
 impl Steps for Table {
     #[inline]
-    fn step<const UP: bool>(&self, cell: &Cell, g: f32) -> (f32, f32) {
-        let side = cell.side::<UP>();
+    fn step(&self, cell: &Cell, way: Way, g: f32) -> (f32, f32) {
+        let side = &cell.sides[way.index];
         let u = cell.fraction(g);
-        let knots = &self.knots[usize::from(!UP)];
+        let knots = &self.knots[way.index];
         let after = knots.partition_point(|knot| knot[0] <= u).clamp(1, knots.len() - 1);
         let [a, b] = [knots[after - 1], knots[after]];
         let t = (u - a[0]) / (b[0] - a[0]);
-        (side.scale * (a[1] + t * (b[1] - a[1])), side.scale * (a[2] + t * (b[2] - a[2])))
+        (side.line[0] * (a[1] + t * (b[1] - a[1])), side.line[0] * (a[2] + t * (b[2] - a[2])))
     }
 }
 
 impl Cell {
-    #[inline]
-    fn side<const UP: bool>(&self) -> &Side {
-        if UP { &self.up } else { &self.down }
-    }
-
     /// `g` brought into the device's window.
     #[inline]
     pub(crate) fn clip(&self, g: f32) -> f32 {
-        g.max(self.low).min(self.high)
+        smaller(larger(g, self.bounds[0]), self.bounds[1])
     }
 
     /// Where `g` stands in the device's window; 0 for a stuck device, which has none.
     #[inline]
     fn fraction(&self, g: f32) -> f32 {
-        let range = self.high - self.low;
-        if range > 0.0 { ((g - self.low) / range).clamp(0.0, 1.0) } else { 0.0 }
+        let range = self.bounds[1] - self.bounds[0];
+        if range > 0.0 { ((g - self.bounds[0]) / range).clamp(0.0, 1.0) } else { 0.0 }
     }
 
     /// Draws a device: first its window, then its steps, then its shape.
@@ -157,8 +172,8 @@ impl Cell {
         let variation = &spec.device_to_device;
         let [low, high] = draw_window(window, variation, rng);
         let (Some(response), Some(law)) = (&spec.response, device.law()) else {
-            let still = Side { scale: 0.0, slope: 0.0, sigma: 0.0 };
-            return Self { low: low as f32, high: high as f32, up: still, down: still };
+            let still = Side { line: [0.0; 2], sigma: 0.0 };
+            return Self { bounds: [low as f32, high as f32], sides: [still; 2] };
         };
         let factors = variation.step_factors(relative_steps(response), rng);
         let shape = |rng: &mut Rng| match variation.shape {
@@ -169,18 +184,18 @@ impl Cell {
         let lines = draw_lines(response, law, window, [low, high], shapes);
         let side = |i: usize, branch: &Branch| {
             let nominal = branch.magnitude(window.reference) * window.range_siemens();
+            let slope = match response {
+                // Exponent and rate are no part of the step's size.
+                Response::ExpStep(_) | Response::PowStep(_) => lines[i][1],
+                _ => factors[i] * lines[i][1],
+            };
             Side {
-                scale: (factors[i] * lines[i][0]) as f32,
-                slope: match response {
-                    // Exponent and rate are no part of the step's size.
-                    Response::ExpStep(_) | Response::PowStep(_) => lines[i][1] as f32,
-                    _ => (factors[i] * lines[i][1]) as f32,
-                },
+                line: [(factors[i] * lines[i][0]) as f32, slope as f32],
                 sigma: (spec.cycle_to_cycle.of_nominal_step * factors[i] * nominal
                     + spec.cycle_to_cycle.of_window * window.range_siemens()) as f32,
             }
         };
-        Self { low: low as f32, high: high as f32, up: side(0, &law.up), down: side(1, &law.down) }
+        Self { bounds: [low as f32, high as f32], sides: [side(0, &law.up), side(1, &law.down)] }
     }
 }
 
@@ -265,7 +280,15 @@ fn draw_lines(
 impl Noise {
     pub(crate) fn of(device: &Device) -> Self {
         let noise = &device.spec().cycle_to_cycle;
+        let of_table = |law: &PulseLaw| {
+            [&law.up, &law.down].into_iter().any(|branch| match branch {
+                Branch::Table { knots } => knots.iter().any(|knot| knot[2] > 0.0),
+                _ => false,
+            })
+        };
+        let terms = noise.of_step + noise.of_nominal_step + noise.of_window + noise.of_state;
         Self {
+            any: terms > 0.0 || device.law().is_some_and(of_table),
             of_step: noise.of_step as f32,
             of_state: noise.of_state as f32,
             reference: device.window().reference_siemens() as f32,
@@ -294,12 +317,12 @@ impl Curve {
     }
 
     /// The mean step in siemens, as a magnitude.
-    pub(crate) fn step<const UP: bool>(&self, cell: &Cell, g: f32) -> f32 {
+    pub(crate) fn step(&self, cell: &Cell, way: Way, g: f32) -> f32 {
         match self {
-            Curve::Affine(steps) => steps.step::<UP>(cell, g).0,
-            Curve::Exp(steps) => steps.step::<UP>(cell, g).0,
-            Curve::Power(steps) => steps.step::<UP>(cell, g).0,
-            Curve::Table(steps) => steps.step::<UP>(cell, g).0,
+            Curve::Affine(steps) => steps.step(cell, way, g).0,
+            Curve::Exp(steps) => steps.step(cell, way, g).0,
+            Curve::Power(steps) => steps.step(cell, way, g).0,
+            Curve::Table(steps) => steps.step(cell, way, g).0,
             Curve::None => 0.0,
         }
     }
@@ -314,23 +337,34 @@ impl Curve {
         cell: &Cell,
         g: f32,
         count: i32,
-        rng: &mut Rng,
+        gaussians: &mut Gaussians,
         tally: &mut PulseTally,
     ) -> f32 {
         match self {
-            Curve::Affine(steps) => pulse_cell(steps, noise, cell, g, count, rng, tally),
-            Curve::Exp(steps) => pulse_cell(steps, noise, cell, g, count, rng, tally),
-            Curve::Power(steps) => pulse_cell(steps, noise, cell, g, count, rng, tally),
-            Curve::Table(steps) => pulse_cell(steps, noise, cell, g, count, rng, tally),
+            Curve::Affine(steps) => pulse_cell(steps, noise, cell, g, count, gaussians, tally),
+            Curve::Exp(steps) => pulse_cell(steps, noise, cell, g, count, gaussians, tally),
+            Curve::Power(steps) => pulse_cell(steps, noise, cell, g, count, gaussians, tally),
+            Curve::Table(steps) => pulse_cell(steps, noise, cell, g, count, gaussians, tally),
             Curve::None => panic!("a device without response is pulsed"),
         }
     }
 }
 
 /// A standard normal number.
-#[inline]
 pub(crate) fn normal(rng: &mut Rng) -> f32 {
     StandardNormal.sample(rng)
+}
+
+/// The larger of two numbers, one instruction where `f32::max`, which looks for NaN, takes five.
+#[inline]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+/// The smaller of two numbers, as [`larger`].
+#[inline]
+fn smaller(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
 }
 
 /// Gives one device `count` pulses in the direction of its sign and returns its new state.
@@ -341,35 +375,96 @@ pub(crate) fn pulse_cell<S: Steps>(
     cell: &Cell,
     mut g: f32,
     count: i32,
-    rng: &mut Rng,
+    gaussians: &mut Gaussians,
     tally: &mut PulseTally,
 ) -> f32 {
-    if count >= 0 {
-        tally.set += u64::from(count.unsigned_abs());
-        for _ in 0..count {
-            tally.set_siemens += f64::from(g);
-            g = one_pulse::<S, true>(steps, noise, cell, g, rng);
+    let way = Way::of(count);
+    for _ in 0..count.unsigned_abs() {
+        let met = f64::from(g);
+        let up = way == Way::SET;
+        tally.set += u64::from(up);
+        tally.reset += u64::from(!up);
+        tally.set_siemens += if up { met } else { 0.0 };
+        tally.reset_siemens += if up { 0.0 } else { met };
+        let (step, spread) = steps.step(cell, way, g);
+        let mut change = way.sign * step;
+        if noise.any {
+            let sigma = noise.of_step * step
+                + cell.sides[way.index].sigma
+                + noise.of_state * (g - noise.reference).abs()
+                + spread;
+            change += sigma * gaussians.draw();
         }
-    } else {
-        tally.reset += u64::from(count.unsigned_abs());
-        for _ in count..0 {
-            tally.reset_siemens += f64::from(g);
-            g = one_pulse::<S, false>(steps, noise, cell, g, rng);
-        }
+        g = cell.clip(g + change);
     }
     g
 }
 
-#[inline]
-fn one_pulse<S: Steps, const UP: bool>(steps: &S, noise: Noise, cell: &Cell, g: f32, rng: &mut Rng) -> f32 {
-    let (step, spread) = steps.step::<UP>(cell, g);
-    let sigma = noise.of_step * step
-        + cell.side::<UP>().sigma
-        + noise.of_state * (g - noise.reference).abs()
-        + spread;
-    let mut change = if UP { step } else { -step };
-    if sigma > 0.0 {
-        change += sigma * normal(rng);
+/// Columns that the fast path takes at once.
+const CHUNK: usize = 64;
+/// Devices that one round of its vector loops takes.
+const LANES: usize = 16;
+
+/// Gives every device where a row meets a column one pulse, in the order and with the numbers of [`pulse_cell`], and returns
+/// the conductance that SET and RESET pulses met. `cells` and `g` are rows of `width`; all counts are 1 or -1.
+///
+/// A chunk of devices is gathered into lists, moved as vectors, and put back: for each pulse a handful of loads and stores
+/// remain. The sums alone may differ from the plain ones, in their last bits: they are added in another order.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn pulse_rows_once(
+    noise: Noise,
+    width: usize,
+    rows: &[u32],
+    columns: &[Pulse],
+    cells: &[Cell],
+    g: &mut [f32],
+    gaussians: &mut Gaussians,
+) -> [f64; 2] {
+    // Pairs, because a core stores fewer floats in a cycle than it loads.
+    let [mut line_of, mut bounds] = [[[0.0_f32; 2]; CHUNK]; 2];
+    let [mut sigma, mut at, mut xi] = [[0.0_f32; CHUNK]; 3];
+    let mut sign = [1_i32; CHUNK];
+    // Sums over all pulses, and over SET less RESET: no branch on the sign, and no sum waits for the one before it.
+    let [mut all, mut net] = [[0.0_f64; LANES]; 2];
+    for &row in rows {
+        let start = row as usize * width;
+        let (cells, g) = (&cells[start..start + width], &mut g[start..start + width]);
+        for columns in columns.chunks(CHUNK) {
+            let n = columns.len();
+            if noise.any {
+                gaussians.fill(&mut xi[..n]);
+            }
+            for (k, column) in columns.iter().enumerate() {
+                let cell = &cells[column.line as usize];
+                let side = &cell.sides[usize::from(column.count < 0)];
+                line_of[k] = side.line;
+                sigma[k] = side.sigma;
+                bounds[k] = cell.bounds;
+                sign[k] = i32::from(column.count);
+                at[k] = g[column.line as usize];
+            }
+            // The lanes that fill up a round count for nothing.
+            let full = n.next_multiple_of(LANES);
+            at[n..full].fill(0.0);
+            for first in (0..full).step_by(LANES) {
+                for i in 0..LANES {
+                    let k = first + i;
+                    let (met, sign) = (at[k], sign[k] as f32);
+                    all[i] += f64::from(met);
+                    net[i] += f64::from(sign * met);
+                    let step = larger(line_of[k][0] + line_of[k][1] * met, 0.0);
+                    let sigma =
+                        noise.of_step * step + sigma[k] + noise.of_state * (met - noise.reference).abs();
+                    let to = met + (sign * step + sigma * xi[k]);
+                    at[k] = smaller(larger(to, bounds[k][0]), bounds[k][1]);
+                }
+            }
+            for (column, at) in columns.iter().zip(&at) {
+                g[column.line as usize] = *at;
+            }
+        }
     }
-    cell.clip(g + change)
+    // Bit for bit equal or opposite where all pulses have one sign, so that the other sum is exactly 0.
+    let (all, net) = (all.iter().sum::<f64>(), net.iter().sum::<f64>());
+    [0.5 * (all + net), 0.5 * (all - net)]
 }

@@ -36,7 +36,7 @@ impl Faults {
     }
 
     /// Where a device with bounds `low..high` is stuck, given a uniform number in 0..1.
-    pub(crate) fn stuck_at(&self, uniform: f64, low: f32, high: f32) -> Option<f32> {
+    pub(crate) fn stuck_at(&self, uniform: f64, [low, high]: [f32; 2]) -> Option<f32> {
         let up_to_max = self.at_g_min + self.at_g_max;
         if uniform < self.at_g_min {
             Some(low)

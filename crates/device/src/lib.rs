@@ -43,6 +43,7 @@
 mod cell;
 mod faults;
 pub mod fit;
+mod gaussians;
 mod iv;
 mod noise;
 mod population;
@@ -55,6 +56,7 @@ mod window;
 
 pub use cell::PulseTally;
 pub use faults::{Endurance, Faults, StuckAt};
+pub use gaussians::Gaussians;
 pub use iv::Iv;
 pub use noise::{CycleNoise, ReadNoise, Telegraph};
 pub use population::{Population, PopulationState, Programmed, WriteVerify, Writing};

@@ -5,7 +5,8 @@ use bitpulse_core::{Pulse, Rng, SeedPath, Shape, Signal};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{Cell, Curve, Noise, PulseTally, Steps, normal, pulse_cell};
+use crate::cell::{Cell, Curve, Noise, PulseTally, Steps, Way, normal, pulse_cell, pulse_rows_once};
+use crate::gaussians::Gaussians;
 use crate::noise::ReadNoise;
 use crate::preset::Device;
 use crate::retention::Elapsed;
@@ -96,6 +97,18 @@ pub struct PopulationState {
     pub pulses: Vec<u32>,
 }
 
+/// The random numbers of one read or programming call: Gaussians, and a generator for what is not Gaussian.
+struct Draws {
+    gaussians: Gaussians,
+    telegraph: Rng,
+}
+
+impl Draws {
+    fn new(at: SeedPath) -> Self {
+        Self { gaussians: Gaussians::new(at), telegraph: at.child("telegraph").rng() }
+    }
+}
+
 /// Which devices get how many pulses, as a visit in ascending order.
 trait Plan {
     fn visit(self, pulse: impl FnMut(usize, i32));
@@ -162,8 +175,8 @@ impl Population {
         if spec.faults.total() > 0.0 {
             let mut rng = at.child("faults").rng();
             for cell in &mut population.cells {
-                if let Some(g) = spec.faults.stuck_at(rng.random(), cell.low, cell.high) {
-                    (cell.low, cell.high) = (g, g);
+                if let Some(g) = spec.faults.stuck_at(rng.random(), cell.bounds) {
+                    cell.bounds = [g, g];
                 }
             }
         }
@@ -223,7 +236,7 @@ impl Population {
     /// If there is no such device.
     pub fn window(&self, index: usize) -> [f32; 2] {
         let cell = &self.cells[index];
-        [cell.low, cell.high]
+        cell.bounds
     }
 
     /// The mean SET and RESET step of device `index` where it stands, in siemens: magnitudes, not clipped to the window.
@@ -232,7 +245,7 @@ impl Population {
     /// If there is no such device.
     pub fn steps(&self, index: usize) -> [f32; 2] {
         let (cell, g) = (&self.cells[index], self.state_of(index));
-        [self.curve.step::<true>(cell, g), self.curve.step::<false>(cell, g)]
+        [Way::SET, Way::RESET].map(|way| self.curve.step(cell, way, g))
     }
 
     /// Pulses device `index` has had, where the device counts them for its endurance.
@@ -247,13 +260,25 @@ impl Population {
     /// Pulses every device where an active row meets an active column, `count` times in the direction of its sign.
     ///
     /// Rows ascend. Devices are visited row by row; pulse for pulse, the mean step is taken at the present state, C2C noise
-    /// drawn where the device has any, and the result clipped to the device's window.
+    /// drawn where this kind of device has any, and the result clipped to the device's window. Single pulses on devices whose
+    /// step is a straight line in conductance take a faster path, with the same numbers.
     ///
     /// # Panics
     /// If a line is out of range, or the device has no response to pulses.
     pub fn pulse_coincident(&mut self, rows: &[u32], columns: &[Pulse], at: SeedPath) -> PulseTally {
         let width = self.shape.outputs;
         assert!(columns.iter().all(|column| (column.line as usize) < width), "column out of range");
+        let single = columns.iter().all(|column| column.count.abs() == 1);
+        if single && self.shows_state() && matches!(self.curve, Curve::Affine(_)) {
+            let gaussians = &mut Gaussians::new(at);
+            let [set_siemens, reset_siemens] =
+                pulse_rows_once(self.noise, width, rows, columns, &self.cells, &mut self.g, gaussians);
+            let pulses = |up: bool| {
+                let columns = columns.iter().filter(|column| (column.count > 0) == up).count();
+                (rows.len() * columns) as u64
+            };
+            return PulseTally { set: pulses(true), reset: pulses(false), set_siemens, reset_siemens };
+        }
         self.pulse(Coincident { rows, columns, width }, at)
     }
 
@@ -267,38 +292,43 @@ impl Population {
     }
 
     fn pulse(&mut self, plan: impl Plan, at: SeedPath) -> PulseTally {
-        let mut rng = at.rng();
+        let mut gaussians = Gaussians::new(at);
         // Taken out and put back so that the curve can be read while the devices are written.
         let curve = std::mem::replace(&mut self.curve, Curve::None);
         let tally = match &curve {
-            Curve::Affine(steps) => self.pulse_by(steps, plan, &mut rng),
-            Curve::Exp(steps) => self.pulse_by(steps, plan, &mut rng),
-            Curve::Power(steps) => self.pulse_by(steps, plan, &mut rng),
-            Curve::Table(steps) => self.pulse_by(steps, plan, &mut rng),
+            Curve::Affine(steps) => self.pulse_by(steps, plan, &mut gaussians),
+            Curve::Exp(steps) => self.pulse_by(steps, plan, &mut gaussians),
+            Curve::Power(steps) => self.pulse_by(steps, plan, &mut gaussians),
+            Curve::Table(steps) => self.pulse_by(steps, plan, &mut gaussians),
             Curve::None => panic!("{} responds to no pulses", self.device.spec().name),
         };
         self.curve = curve;
         tally
     }
 
-    fn pulse_by<S: Steps>(&mut self, steps: &S, plan: impl Plan, rng: &mut Rng) -> PulseTally {
+    fn pulse_by<S: Steps>(&mut self, steps: &S, plan: impl Plan, gaussians: &mut Gaussians) -> PulseTally {
         let mut tally = PulseTally::default();
-        let simple = self.hidden.is_empty() && self.drift.is_empty() && self.wear.is_empty();
-        if simple {
+        if self.shows_state() {
             let noise = self.noise;
             let (g, cells) = (&mut self.g[..], &self.cells[..]);
             plan.visit(|index, count| {
                 let cell = &cells[index];
-                g[index] = pulse_cell(steps, noise, cell, g[index], count, rng, &mut tally);
+                g[index] = pulse_cell(steps, noise, cell, g[index], count, gaussians, &mut tally);
             });
         } else {
             plan.visit(|index, count| {
                 let state = self.state_of(index);
-                let state = pulse_cell(steps, self.noise, &self.cells[index], state, count, rng, &mut tally);
-                self.settle(index, state, count.unsigned_abs(), rng);
+                let state =
+                    pulse_cell(steps, self.noise, &self.cells[index], state, count, gaussians, &mut tally);
+                self.settle(index, state, count.unsigned_abs(), gaussians);
             });
         }
         tally
+    }
+
+    /// Whether the conductance that shows is all that pulses change.
+    fn shows_state(&self) -> bool {
+        self.hidden.is_empty() && self.drift.is_empty() && self.wear.is_empty()
     }
 
     /// The state that pulses move.
@@ -308,11 +338,11 @@ impl Population {
     }
 
     /// Puts device `index` into `state` after `pulses` pulses: what shows, its age and its wear.
-    fn settle(&mut self, index: usize, state: f32, pulses: u32, rng: &mut Rng) {
+    fn settle(&mut self, index: usize, state: f32, pulses: u32, gaussians: &mut Gaussians) {
         if let Some(drift) = self.drift.get_mut(index) {
             drift.age_s = 0.0;
         }
-        self.show(index, state, Some(rng));
+        self.show(index, state, Some(gaussians));
         if let Some(wear) = self.wear.get_mut(index) {
             wear.pulses = wear.pulses.saturating_add(pulses);
             if wear.pulses >= wear.limit {
@@ -325,11 +355,11 @@ impl Population {
     fn close_window(&mut self, index: usize) {
         let g = self.g[index];
         let cell = &mut self.cells[index];
-        (cell.low, cell.high) = (g, g);
+        cell.bounds = [g, g];
     }
 
-    /// Makes device `index` show `state`: quantised, and with write noise where a generator is given.
-    fn show(&mut self, index: usize, state: f32, rng: Option<&mut Rng>) {
+    /// Makes device `index` show `state`: quantised, and with write noise where Gaussians are given.
+    fn show(&mut self, index: usize, state: f32, write_noise: Option<&mut Gaussians>) {
         let Some(hidden) = self.hidden.get_mut(index) else {
             self.g[index] = state;
             return;
@@ -337,16 +367,17 @@ impl Population {
         *hidden = state;
         let cell = &self.cells[index];
         let mut shown = state;
-        if let Some(rng) = rng
+        if let Some(gaussians) = write_noise
             && self.write_noise > 0.0
         {
-            shown += self.write_noise * normal(rng);
+            shown += self.write_noise * gaussians.draw();
         }
         if let Some(levels) = self.device.spec().levels
-            && cell.high > cell.low
+            && cell.bounds[1] > cell.bounds[0]
         {
-            let spacing = (cell.high - cell.low) / (levels - 1) as f32;
-            shown = cell.low + ((shown - cell.low) / spacing).round() * spacing;
+            let [low, high] = cell.bounds;
+            let spacing = (high - low) / (levels - 1) as f32;
+            shown = low + ((shown - low) / spacing).round() * spacing;
         }
         self.g[index] = cell.clip(shown);
     }
@@ -359,7 +390,7 @@ impl Population {
     /// [`Writing::Verify`] if the device has no response to pulses.
     pub fn program(&mut self, first: usize, targets: &[f32], writing: Writing, at: SeedPath) -> Programmed {
         assert!(first + targets.len() <= self.g.len(), "more targets than devices");
-        let mut rng = at.rng();
+        let mut draws = Draws::new(at);
         let mut programmed = Programmed::default();
         match writing {
             Writing::Exact => {
@@ -373,13 +404,13 @@ impl Population {
                     let error = self.device.spec().programming.as_ref();
                     let error = error.expect("the caller chose an error that the device's source publishes");
                     let sigma = error.sigma(Siemens(f64::from(target))).0 as f32;
-                    self.place(index, target + sigma * normal(&mut rng));
+                    self.place(index, target + sigma * draws.gaussians.draw());
                 }
             }
             Writing::Verify(verify) => {
                 let curve = std::mem::replace(&mut self.curve, Curve::None);
                 for (index, &target) in (first..).zip(targets) {
-                    self.verify(&curve, index, target, verify, &mut rng, &mut programmed);
+                    self.verify(&curve, index, target, verify, &mut draws, &mut programmed);
                 }
                 self.curve = curve;
             }
@@ -402,14 +433,14 @@ impl Population {
         index: usize,
         target: f32,
         verify: WriteVerify,
-        rng: &mut Rng,
+        draws: &mut Draws,
         programmed: &mut Programmed,
     ) {
         let tolerance = (verify.tolerance * self.device.window().range_siemens()) as f32;
         let read_noise = self.device.spec().read_noise;
         for pulse in 0.. {
             programmed.reads += 1;
-            let error = self.read_one(index, read_noise, rng) - target;
+            let error = self.read_one(index, read_noise, draws) - target;
             if error.abs() <= tolerance {
                 return;
             }
@@ -418,20 +449,20 @@ impl Population {
             }
             let count = if error < 0.0 { 1 } else { -1 };
             let (cell, state, tally) = (&self.cells[index], self.state_of(index), &mut programmed.pulses);
-            let state = curve.pulse(self.noise, cell, state, count, rng, tally);
-            self.settle(index, state, 1, rng);
+            let state = curve.pulse(self.noise, cell, state, count, &mut draws.gaussians, tally);
+            self.settle(index, state, 1, &mut draws.gaussians);
         }
         programmed.missed += 1;
     }
 
     /// One noisy read of one device.
-    fn read_one(&self, index: usize, noise: ReadNoise, rng: &mut Rng) -> f32 {
+    fn read_one(&self, index: usize, noise: ReadNoise, draws: &mut Draws) -> f32 {
         let mut g = self.g[index];
         let sigma = (noise.relative as f32 * g).hypot(noise.absolute.0 as f32);
-        let level = self.telegraph_level(index, noise, rng);
+        let level = self.telegraph_level(index, noise, &mut draws.telegraph);
         g *= level;
         if sigma > 0.0 {
-            g += sigma * normal(rng);
+            g += sigma * draws.gaussians.draw();
         }
         g
     }
@@ -456,9 +487,9 @@ impl Population {
         if noise.is_none() {
             return;
         }
-        let mut rng = at.rng();
+        let mut draws = Draws::new(at);
         for (index, value) in (first..last).zip(out) {
-            *value = self.read_one(index, noise, &mut rng);
+            *value = self.read_one(index, noise, &mut draws);
         }
     }
 
@@ -486,7 +517,7 @@ impl Population {
         }
         squares.fill(0.0);
         let mut drive_squared = 0.0;
-        let mut rng = at.rng();
+        let mut draws = Draws::new(at);
         drive.for_each_active(|row, x| {
             drive_squared += x * x;
             let start = row * width;
@@ -497,13 +528,13 @@ impl Population {
             }
             for &index in self.telegraph_within(start, start + width) {
                 let index = index as usize;
-                let level = self.telegraph_level(index, noise, &mut rng);
+                let level = self.telegraph_level(index, noise, &mut draws.telegraph);
                 sums[index - start] += x * self.g[index] * (level - 1.0);
             }
         });
         let (relative, absolute) = (noise.relative as f32, noise.absolute.0 as f32);
         for (sum, square) in sums.iter_mut().zip(squares) {
-            *sum += gaussian_sum(relative, absolute, *square, drive_squared, &mut rng);
+            *sum += gaussian_sum(relative, absolute, *square, drive_squared, &mut draws.gaussians);
         }
     }
 
@@ -516,7 +547,7 @@ impl Population {
         let width = self.shape.outputs;
         assert_eq!(sums.len(), self.shape.inputs, "one sum for every row");
         let noise = self.device.spec().read_noise;
-        let mut rng = at.rng();
+        let mut draws = Draws::new(at);
         let mut drive_squared = 0.0;
         drive.for_each_active(|_, x| drive_squared += x * x);
         let (relative, absolute) = (noise.relative as f32, noise.absolute.0 as f32);
@@ -533,11 +564,11 @@ impl Population {
                 let index = index as usize;
                 let x = level_of(drive, index - start);
                 if x != 0.0 {
-                    let level = self.telegraph_level(index, noise, &mut rng);
+                    let level = self.telegraph_level(index, noise, &mut draws.telegraph);
                     total += x * self.g[index] * (level - 1.0);
                 }
             }
-            *sum = total + gaussian_sum(relative, absolute, squares, drive_squared, &mut rng);
+            *sum = total + gaussian_sum(relative, absolute, squares, drive_squared, &mut draws.gaussians);
         }
     }
 
@@ -621,15 +652,15 @@ impl Population {
     pub fn symmetry_points(&self, out: &mut [f32]) {
         assert_eq!(out.len(), self.g.len(), "one value for every device");
         for (cell, point) in self.cells.iter().zip(out) {
-            let gap = |g: f32| self.curve.step::<true>(cell, g) - self.curve.step::<false>(cell, g);
-            let (mut low, mut high) = (cell.low, cell.high);
+            let gap = |g: f32| self.curve.step(cell, Way::SET, g) - self.curve.step(cell, Way::RESET, g);
+            let [mut low, mut high] = cell.bounds;
             let (at_low, at_high) = (gap(low), gap(high));
             *point = if at_low == 0.0 && at_high == 0.0 {
                 cell.clip(self.noise.reference)
             } else if at_low >= 0.0 && at_high >= 0.0 {
-                cell.high
+                cell.bounds[1]
             } else if at_low <= 0.0 && at_high <= 0.0 {
-                cell.low
+                cell.bounds[0]
             } else {
                 // 24 halvings reach the precision of f32.
                 for _ in 0..24 {
@@ -654,9 +685,9 @@ impl Population {
         self.symmetry_points(out);
         let sigma = self.device.spec().device_to_device.reference * self.device.window().range_siemens();
         if sigma > 0.0 {
-            let mut rng = at.rng();
+            let mut gaussians = Gaussians::new(at);
             for (cell, point) in self.cells.iter().zip(out) {
-                *point = cell.clip(*point + sigma as f32 * normal(&mut rng));
+                *point = cell.clip(*point + sigma as f32 * gaussians.draw());
             }
         }
     }
@@ -700,9 +731,15 @@ fn telegraph_factor(amplitude: f64, occupancy: f64, rng: &mut Rng) -> f32 {
 
 /// The summed Gaussian read noise of devices with `sum x^2 G^2 = squares` and `sum x^2 = drive_squared`.
 #[inline]
-fn gaussian_sum(relative: f32, absolute: f32, squares: f32, drive_squared: f32, rng: &mut Rng) -> f32 {
+fn gaussian_sum(
+    relative: f32,
+    absolute: f32,
+    squares: f32,
+    drive_squared: f32,
+    gaussians: &mut Gaussians,
+) -> f32 {
     let variance = relative * relative * squares + absolute * absolute * drive_squared;
-    if variance > 0.0 { variance.sqrt() * normal(rng) } else { 0.0 }
+    if variance > 0.0 { variance.sqrt() * gaussians.draw() } else { 0.0 }
 }
 
 /// The level of one line of a signal.

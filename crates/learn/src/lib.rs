@@ -42,8 +42,8 @@ pub use diagnostics::{cosine, mean_update};
 pub use examples::{Examples, ExamplesError, Pixels};
 pub use network::{Combine, Evaluation, Inference, Network, NetworkError};
 pub use rule::{
-    Derivative, ErrorSignal, HiddenError, InputCoding, Loss, MAX_PULSES, OutputError, Precision, Rule,
-    RuleError,
+    Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss, MAX_PULSES, OutputError, Rule,
+    RuleError, WeightUpdate,
 };
 pub use schedule::{Decay, Schedule};
 pub use software::SoftwareMatrix;

@@ -7,7 +7,9 @@ use thiserror::Error;
 
 use crate::draw::{self, pulse_count};
 use crate::kernels::fast;
-use crate::rule::{Derivative, ErrorSignal, HiddenError, InputCoding, Loss, OutputError, Precision};
+use crate::rule::{
+    Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss, OutputError, WeightUpdate,
+};
 use crate::{Activation, Examples, Pixels, Rule, RuleError, Schedule, SoftwareMatrix};
 
 /// A fully connected network of any depth that learns by one [`Rule`].
@@ -122,8 +124,8 @@ const NO_MEAN: f64 = -1.0;
 const LEAST_PROBABILITY: f64 = 1e-12;
 
 impl<R: Real> Network<R> {
-    /// A network of `widths` neurons (inputs first, classes last) on matrices that `make` builds, with Glorot-uniform
-    /// weights (He-uniform for ReLU) and zero biases drawn at path `init`.
+    /// A network of `widths` neurons (inputs first, classes last) on matrices that `make` builds, with the initial weights
+    /// of the rule drawn at path `init`.
     ///
     /// # Errors
     /// When the widths or the rule make no sense.
@@ -149,8 +151,7 @@ impl<R: Real> Network<R> {
             let mut matrix = make(shape);
             assert_eq!(matrix.shape(), shape, "the matrix that was built has another shape than asked for");
             let at = init.index(layer);
-            matrix
-                .program(&initial_weights(shape, rule.activation, at.child("weights")), at.child("program"));
+            matrix.program(&initial_weights(shape, &rule, at.child("weights")), at.child("program"));
             matrix.take_activity();
             matrices.push(matrix);
         }
@@ -290,8 +291,9 @@ impl<R: Real> Network<R> {
             }
             let step = factor * if layer == last { schedule.output } else { schedule.hidden };
             let update = match self.rule.update {
-                Precision::Hp => Update::Exact { step },
-                Precision::Bs { pulses } => Update::Pulses { step, per_unit: pulses },
+                WeightUpdate::Hp => Update::Exact { step },
+                WeightUpdate::Bs { pulses } => Update::Pulses { step, per_unit: pulses },
+                WeightUpdate::Sign => Update::Sign { step },
             };
             let at = at.child("update").index(layer as u64);
             self.matrices[layer].update(&self.learning.inputs[layer], &self.errors[layer], update, at);
@@ -408,8 +410,9 @@ impl<R: Real> Network<R> {
                 fire(rule, z, rng, &mut scratch.draws, &mut scratch.pulses, next);
             }
             match rule.forward {
-                Precision::Hp => activity.forward.activations += samples * outputs as u64,
-                Precision::Bs { pulses } => {
+                Forward::Hp => activity.forward.activations += samples * outputs as u64,
+                Forward::Threshold => {}
+                Forward::Bs { pulses } => {
                     activity.forward.random_bits += samples * outputs as u64 * u64::from(pulses);
                 }
             }
@@ -484,6 +487,16 @@ impl<R: Real> Network<R> {
                         if count != 0 {
                             pulses
                                 .push(Pulse { line, count: if delta < R::zero() { -count } else { count } });
+                        }
+                    }
+                }
+                OutputError::Sign { dead_zone } => {
+                    let delta = &mut scratch.outputs;
+                    relative_error(rule, z, target, delta);
+                    activity.backward.activations += classes as u64;
+                    for (line, &delta) in (0..).zip(delta.iter()) {
+                        if delta.abs() > R::of(dead_zone) {
+                            pulses.push(Pulse { line, count: if delta < R::zero() { -1 } else { 1 } });
                         }
                     }
                 }
@@ -569,16 +582,17 @@ impl<R: Real> Network<R> {
     }
 }
 
-fn initial_weights<R: Real>(shape: Shape, activation: Activation, at: SeedPath) -> Vec<R> {
+fn initial_weights<R: Real>(shape: Shape, rule: &Rule, at: SeedPath) -> Vec<R> {
     let Shape { inputs, outputs } = shape;
     let neurons = inputs - 1;
-    let bound = match activation {
-        Activation::Relu => (6.0 / neurons as f64).sqrt(),
-        Activation::Sigmoid | Activation::HardSigmoid => (6.0 / (neurons + outputs) as f64).sqrt(),
+    let (bound, drawn) = match (rule.initial, rule.activation) {
+        (Initial::Balanced, Activation::Relu) => ((6.0 / neurons as f64).sqrt(), neurons),
+        (Initial::Balanced, _) => ((6.0 / (neurons + outputs) as f64).sqrt(), neurons),
+        (Initial::FanIn, _) => (1.0 / (neurons as f64).sqrt(), inputs),
+        (Initial::Unit, _) => (1.0, neurons),
     };
     let mut rng = at.rng();
-    let mut weights: Vec<R> =
-        (0..neurons * outputs).map(|_| R::of(rng.random_range(-bound..bound))).collect();
+    let mut weights: Vec<R> = (0..drawn * outputs).map(|_| R::of(rng.random_range(-bound..bound))).collect();
     weights.resize(inputs * outputs, R::zero());
     weights
 }
@@ -591,11 +605,11 @@ fn input_buffer<R: Real>(coding: InputCoding, lines: usize) -> Signals<R> {
     }
 }
 
-fn hidden_buffer<R: Real>(forward: Precision, lines: usize) -> Signals<R> {
+fn hidden_buffer<R: Real>(forward: Forward, lines: usize) -> Signals<R> {
     match forward {
-        Precision::Hp => Signals::analog(lines),
-        Precision::Bs { pulses: 1 } => Signals::bits(lines),
-        Precision::Bs { pulses } => Signals::pulses(lines, pulses),
+        Forward::Hp => Signals::analog(lines),
+        Forward::Bs { pulses: 1 } | Forward::Threshold => Signals::bits(lines),
+        Forward::Bs { pulses } => Signals::pulses(lines, pulses),
     }
 }
 
@@ -622,8 +636,9 @@ fn hidden_error_buffer<R: Real>(rule: &Rule, lines: usize) -> Signals<R> {
 
 fn hidden_readout(rule: &Rule) -> Readout {
     match rule.forward {
-        Precision::Hp => Readout::Converter,
-        Precision::Bs { pulses } => Readout::Comparator { decisions: pulses },
+        Forward::Hp => Readout::Converter,
+        Forward::Threshold => Readout::Comparator { decisions: 1 },
+        Forward::Bs { pulses } => Readout::Comparator { decisions: pulses },
     }
 }
 
@@ -696,12 +711,20 @@ fn fire<R: Real>(
     counts: &mut Vec<Pulse>,
     out: &mut Signals<R>,
 ) {
-    let Precision::Bs { pulses } = rule.forward else {
-        activate(rule, z, out.push_analog());
-        return;
-    };
     let gain = R::of(rule.gain);
     let bias = z.len() as u32;
+    let pulses = match rule.forward {
+        Forward::Hp => {
+            activate(rule, z, out.push_analog());
+            return;
+        }
+        Forward::Threshold => {
+            let fires = (0..).zip(z).filter(|(_, z)| **z >= R::zero()).map(|(line, _)| line);
+            out.push_bits(fires.chain([bias]));
+            return;
+        }
+        Forward::Bs { pulses } => pulses,
+    };
     draws.resize(z.len(), 0);
     rows::fill_draws(rng, draws);
     if pulses == 1 && rule.activation == Activation::HardSigmoid {
@@ -723,11 +746,15 @@ fn fire<R: Real>(
     }
 }
 
-/// Writes `f(s z)` of one sample's neurons and the bias line after them.
+/// Writes what one sample's neurons send on average, and the bias line after them.
 fn activate<R: Real>(rule: &Rule, z: &[R], out: &mut [R]) {
     let gain = R::of(rule.gain);
     for (out, &z) in out.iter_mut().zip(z) {
-        *out = rule.activation.value(gain * z);
+        *out = if rule.forward == Forward::Threshold {
+            R::of(f64::from(u8::from(z >= R::zero())))
+        } else {
+            rule.activation.value(gain * z)
+        };
     }
     out[z.len()] = R::one();
 }

@@ -9,8 +9,8 @@ use crate::Activation;
 /// (Li et al., Adv. Intell. Syst. 2023, 10.1002/aisy.202300399); everything between is an ablation.
 ///
 /// ```
-/// use bitpulse_learn::{Precision, Rule};
-/// let ablated = Rule { forward: Precision::Hp, ..Rule::binary_stochastic() };
+/// use bitpulse_learn::{Forward, Rule};
+/// let ablated = Rule { forward: Forward::Hp, ..Rule::binary_stochastic() };
 /// assert!(ablated.check().is_ok());
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -21,16 +21,18 @@ pub struct Rule {
     pub gain: f64,
     /// What is minimised.
     pub loss: Loss,
+    /// Weights before learning.
+    pub initial: Initial,
     /// How pixels become signals on the first matrix.
     pub input: InputCoding,
     /// Forward signals of hidden neurons.
-    pub forward: Precision,
+    pub forward: Forward,
     /// Activation derivative.
     pub derivative: Derivative,
     /// Back-propagated error.
     pub error: ErrorSignal,
     /// Weight update.
-    pub update: Precision,
+    pub update: WeightUpdate,
 }
 
 impl Rule {
@@ -40,11 +42,12 @@ impl Rule {
             activation: Activation::Sigmoid,
             gain: 1.0,
             loss: Loss::SoftmaxCrossEntropy,
+            initial: Initial::Balanced,
             input: InputCoding::Analog,
-            forward: Precision::Hp,
+            forward: Forward::Hp,
             derivative: Derivative::Hp,
             error: ErrorSignal::Hp,
-            update: Precision::Hp,
+            update: WeightUpdate::Hp,
         }
     }
 
@@ -54,11 +57,12 @@ impl Rule {
             activation: Activation::HardSigmoid,
             gain: 1.5,
             loss: Loss::SoftmaxCrossEntropy,
+            initial: Initial::Balanced,
             input: InputCoding::Bits { pulses: 1 },
-            forward: Precision::Bs { pulses: 1 },
+            forward: Forward::Bs { pulses: 1 },
             derivative: Derivative::Bs { pulses: 1 },
             error: ErrorSignal::Bs { output: OutputError::Ternary { pulses: 1 }, hidden: HiddenError::Sign },
-            update: Precision::Bs { pulses: 1 },
+            update: WeightUpdate::Bs { pulses: 1 },
         }
     }
 
@@ -76,13 +80,13 @@ impl Rule {
         if let InputCoding::Bits { pulses: count } = self.input {
             pulses("input", count);
         }
-        if let Precision::Bs { pulses: count } = self.forward {
+        if let Forward::Bs { pulses: count } = self.forward {
             pulses("forward", count);
         }
         if let Derivative::Bs { pulses: count } = self.derivative {
             pulses("derivative", count);
         }
-        if let Precision::Bs { pulses: count } = self.update {
+        if let WeightUpdate::Bs { pulses: count } = self.update {
             pulses("update", count);
         }
         if let ErrorSignal::Bs { output, hidden } = self.error {
@@ -102,7 +106,13 @@ impl Rule {
             {
                 problems.push(RuleError::RaceGain { found: gain });
             }
-            if self.loss == Loss::SquaredError && !matches!(output, OutputError::Ternary { .. }) {
+            if let OutputError::Sign { dead_zone } = output
+                && !(0.0..1.0).contains(&dead_zone)
+            {
+                problems.push(RuleError::DeadZone { found: dead_zone });
+            }
+            let draws_a_class = matches!(output, OutputError::Categorical | OutputError::Race { .. });
+            if self.loss == Loss::SquaredError && draws_a_class {
                 problems.push(RuleError::ClassErrorNeedsSoftmax);
             }
         }
@@ -110,7 +120,7 @@ impl Rule {
             problems.push(RuleError::Gain { found: self.gain });
         }
         if self.activation == Activation::Relu {
-            if matches!(self.forward, Precision::Bs { .. }) {
+            if self.forward != Forward::Hp {
                 problems.push(RuleError::UnboundedActivation { signal: "forward" });
             }
             if self.derivative == Derivative::Coincidence {
@@ -124,19 +134,49 @@ impl Rule {
 /// The most pulses a signal may have; counts of products of two signals then fit in 16 bits.
 pub const MAX_PULSES: u16 = 128;
 
-/// One signal's precision.
+/// Weights before learning, drawn uniformly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Initial {
+    /// Within `sqrt(6 / (inputs + outputs))` (Glorot), for ReLU within `sqrt(6 / inputs)` (He); biases zero.
+    Balanced,
+    /// Within `1 / sqrt(inputs)`, biases too, as `PyTorch` has it.
+    FanIn,
+    /// Within 1, biases zero, as MLP+NeuroSim has it.
+    Unit,
+}
+
+/// The forward signal of a hidden neuron, from its value `q = f(s z)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// High precision: the exact value, to the precision of the float type.
+pub enum Forward {
+    /// High precision: `q` itself, to the precision of the float type.
     Hp,
     /// Binary stochastic: this many pulses carry the value, unbiased; 1 is the paper's rule, more approach HP.
     ///
     /// The pulses of one value share one uniform draw `u` (comparators with staggered thresholds on one noise value):
-    /// their number is `floor(pulses * value + u)`, which has the least variance of all unbiased counts.
+    /// their number is `floor(pulses * q + u)`, which has the least variance of all unbiased counts.
     Bs {
         /// Pulses that make a value of 1.
         pulses: u16,
     },
+    /// One bit without chance: whether `q` is at least 1/2. Errors pass as if the neuron had sent `q` (straight-through;
+    /// Hubara et al., NIPS 2016, and the binarised inputs of MLP+NeuroSim).
+    Threshold,
+}
+
+/// How the outer product of inputs and errors changes the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightUpdate {
+    /// High precision: by the product itself.
+    Hp,
+    /// Binary stochastic: by whole pulses, unbiased.
+    Bs {
+        /// Pulses that make a step of 1.
+        pulses: u16,
+    },
+    /// One step for every weight in the direction of the sign of its gradient, whatever its size: the Manhattan rule
+    /// (Zamanidoost et al. 2015), over the batch.
+    Sign,
 }
 
 /// How a pixel of 0 to 255 becomes a signal on an input line.
@@ -193,6 +233,12 @@ pub enum OutputError {
         /// Phases of the error; 1 is the paper's rule.
         pulses: u16,
     },
+    /// Every output apart: `sgn(t - p)` where `|t - p|` exceeds a dead zone, without chance; the sign back-propagation of
+    /// Zhang et al. (Neural Networks 2018, 10.1016/j.neunet.2018.08.012), whose thresholds were not at hand.
+    Sign {
+        /// Errors up to this count as 0.
+        dead_zone: f64,
+    },
     /// One class `c` drawn from the softmax: +1 at the target and -1 at `c`, nothing when they are the same. Unbiased.
     Categorical,
     /// The same without computing a softmax: the first of noisy outputs `gain z_k + Gumbel noise` is `c`.
@@ -237,11 +283,11 @@ pub enum RuleError {
     Gain { found: f64 },
     #[error("saturation {found} of the stochastic hidden sign: must be positive and finite")]
     Saturation { found: f64 },
+    #[error("dead zone {found} of the output error's sign: must be at least 0 and below 1")]
+    DeadZone { found: f64 },
     #[error("race gain {found}: must be positive and finite")]
     RaceGain { found: f64 },
-    #[error(
-        "binary {signal} signal with ReLU: a probability needs a bounded activation (sigmoid or hard-sigmoid)"
-    )]
+    #[error("binary {signal} signal with ReLU: a bit needs a bounded activation (sigmoid or hard-sigmoid)")]
     UnboundedActivation { signal: &'static str },
     #[error("categorical and race output errors draw a class: they need the softmax cross-entropy loss")]
     ClassErrorNeedsSoftmax,

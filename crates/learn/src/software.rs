@@ -144,6 +144,25 @@ impl<R: Real> SoftwareMatrix<R> {
         }
     }
 
+    /// Moves every weight by `step` in the direction of the batch's summed product.
+    fn add_signs(&mut self, inputs: &Signals<R>, errors: &Signals<R>, step: R) {
+        let mut sums = vec![R::zero(); self.weights.len()];
+        for (input, error) in inputs.iter().zip(errors.iter()) {
+            input.list_active(R::one(), &mut self.active);
+            spread_error(&error, &mut self.error);
+            fast::add_outer(&mut sums, &self.active, &self.error);
+        }
+        for (w, sum) in self.weights.iter_mut().zip(sums) {
+            if sum > R::zero() {
+                *w += step;
+                self.activity.update.set_pulses += 1;
+            } else if sum < R::zero() {
+                *w -= step;
+                self.activity.update.reset_pulses += 1;
+            }
+        }
+    }
+
     /// Counts the crosspoints that an exact update moves; whole pulses count as often as they come.
     fn count_update(&mut self, inputs: &Signals<R>, errors: &Signals<R>, per_unit: u16) {
         for (input, error) in inputs.iter().zip(errors.iter()) {
@@ -257,6 +276,7 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
                 self.count_update(inputs, errors, 1);
                 self.add_exact(inputs, errors, R::of(step));
             }
+            Update::Sign { step } => self.add_signs(inputs, errors, R::of(step)),
             Update::Pulses { step, per_unit } => {
                 if inputs.products_are_whole(errors, per_unit) {
                     self.count_update(inputs, errors, per_unit);

@@ -3,7 +3,7 @@
 use bitpulse_core::SeedPath;
 use bitpulse_learn::{
     Activation, Derivative, ErrorSignal, Examples, HiddenError, Inference, InputCoding, Loss, Network,
-    OutputError, Precision, Rule, cosine, mean_update,
+    OutputError, Rule, WeightUpdate, cosine, mean_update,
 };
 use rand::RngExt;
 
@@ -128,7 +128,7 @@ fn each_unbiased_signal_alone_gives_the_gradient_on_average() {
         ("derivative bit", Rule { derivative: Derivative::Bs { pulses: 1 }, ..hp.clone() }, &deep),
         ("three derivative pulses", Rule { derivative: Derivative::Bs { pulses: 3 }, ..hp.clone() }, &deep),
         ("coincidence derivative", Rule { derivative: Derivative::Coincidence, ..hp.clone() }, &deep),
-        ("whole pulses", Rule { update: Precision::Bs { pulses: 1 }, ..hp.clone() }, &deep),
+        ("whole pulses", Rule { update: WeightUpdate::Bs { pulses: 1 }, ..hp.clone() }, &deep),
         // With no hidden layer the output error is all there is.
         ("ternary output error", Rule { error: ternary, ..hp.clone() }, &shallow),
         ("categorical output error", Rule { error: categorical, ..hp.clone() }, &shallow),

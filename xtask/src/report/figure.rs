@@ -21,7 +21,7 @@ use crate::plot::{
 };
 pub(super) use crate::plot::{Axis, Ink};
 
-const WIDTH: i32 = 440;
+pub(super) const WIDTH: i32 = 440;
 const PANEL_HEIGHT: i32 = 300;
 
 /// Style rules: a variable for each ink, and its dark value in the figures.
@@ -278,7 +278,7 @@ impl Forest {
 }
 
 /// Size of the drawing in drawn units.
-fn size(height: i32) -> (u32, u32) {
+pub(super) fn size(height: i32) -> (u32, u32) {
     ((WIDTH * UNIT) as u32, (height * UNIT) as u32)
 }
 
@@ -294,12 +294,12 @@ fn marker(n: usize, at: (i32, i32), ink: Ink) -> Polygon<(i32, i32)> {
 }
 
 /// A rectangle with the text shown while the pointer rests on it.
-struct Hover<'a> {
-    left: i32,
-    top: i32,
-    width: i32,
-    height: i32,
-    text: &'a str,
+pub(super) struct Hover<'a> {
+    pub(super) left: i32,
+    pub(super) top: i32,
+    pub(super) width: i32,
+    pub(super) height: i32,
+    pub(super) text: &'a str,
 }
 
 /// Cuts a plot into one column around each x, halfway to its neighbours.
@@ -321,7 +321,13 @@ fn columns<'a>(places: &[(i32, &'a str)], across: &Range<i32>, down: &Range<i32>
 }
 
 /// Turns what plotters wrote into the page's form: scaled by the style sheet, described, with values on hover.
-fn finish(drawn: &str, (width, height): (u32, u32), hover: &[Hover], title: &str, what: &str) -> Markup {
+pub(super) fn finish(
+    drawn: &str,
+    (width, height): (u32, u32),
+    hover: &[Hover],
+    title: &str,
+    what: &str,
+) -> Markup {
     let body = drawn.split_once('\n').map_or("", |(_, body)| body).trim_end().trim_end_matches("</svg>");
     html! {
         div.panel {

@@ -5,6 +5,7 @@
 //! the sweep's name. Not here: running anything, or measuring anything anew.
 
 mod arms;
+mod energy;
 mod figure;
 mod page;
 mod read;
@@ -15,12 +16,16 @@ mod tests;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 
 use crate::failure::{Failure, Outcome};
 use crate::plot::ALONE;
+use crate::sweep::{Folder, conclude};
 use crate::workspace;
+
+pub(crate) use read::FIRST_SETTING;
+pub(crate) use stats::{Difference, Verdict};
 
 /// `cargo xtask report`
 #[derive(Args)]
@@ -32,16 +37,21 @@ pub struct Report {
 
 impl Report {
     pub fn run(self) -> Outcome {
-        let page = render(&self.dir).map_err(Failure::input)?;
-        println!("{}", page.display());
+        let folder = Folder::open(&self.dir)?;
+        let sweep = folder.sweep()?;
+        let Some(conclusion) = conclude(&folder, &sweep)? else {
+            return Err(Failure::input(anyhow!("no run of {} is done yet", self.dir.display())));
+        };
+        println!("{}", conclusion.page.display());
         Ok(())
     }
 }
 
-/// Writes `dir/report.html` and its figures as `dir/figures/*.svg` from `dir/sweep.toml`, `dir/results.csv` and
-/// `dir/curves.csv`, and returns the page's path.
+/// Writes `dir/report.html` and its figures as `dir/figures/*.svg` from `dir/folder.json`, `dir/sweep.toml`,
+/// `dir/results.csv` and `dir/curves.csv`, and returns the page's path.
 ///
-/// - `sweep.toml`: `name` and `question`, optionally `notes` and the `command` that repeats the sweep; shown whole.
+/// - `folder.json`: the sweep's name, the command that repeats it and the commit it was run from.
+/// - `sweep.toml`: its `question` and `notes`; shown whole.
 /// - `results.csv`: a row for each finished run. Accuracies are fractions, losses nats, empty cells not measured.
 ///   Columns from `activation` on are settings; runs that differ in nothing but `seed` are averaged.
 /// - `curves.csv`: a row for each run and epoch.
@@ -53,10 +63,10 @@ impl Report {
 /// A file is missing or cannot be read, a column is missing, or a cell is not what its column holds: one message with
 /// file, line and column. The page cannot be written.
 pub(crate) fn render(dir: &Path) -> Result<PathBuf> {
-    let spec = read::spec(&dir.join("sweep.toml"))?;
+    let spec = read::spec(dir)?;
     let results = read::results(&dir.join("results.csv"))?;
     let curves = read::curves(&dir.join("curves.csv"))?;
-    let page = page::page(&spec, &results, &curves)?;
+    let page = page::page(&spec, &results, &curves, energy::section(dir)?)?;
 
     let target = dir.join("report.html");
     let folder = dir.join("figures");

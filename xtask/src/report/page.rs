@@ -26,7 +26,12 @@ struct Sweep<'a> {
 }
 
 /// The page, as HTML.
-pub(super) fn page(spec: &Spec, results: &Results, curves: &Curves) -> Result<String> {
+pub(super) fn page(
+    spec: &Spec,
+    results: &Results,
+    curves: &Curves,
+    energy: Option<Markup>,
+) -> Result<String> {
     let tasks = tasks(results);
     let tuning = results.runs.iter().any(|run| run.validation_accuracy.is_some());
     let sweep = Sweep { spec, results, curves, tasks: &tasks, tuning, inks: inks(&tasks) };
@@ -36,6 +41,7 @@ pub(super) fn page(spec: &Spec, results: &Results, curves: &Curves) -> Result<St
         ("learning", "Learning and over-training", sweep.learning()?),
         ("inference", "Stochastic inference", sweep.inference()?),
         ("ablation", "Ablation of the four signals", sweep.ablations()),
+        ("energy", "Energy, latency, area", energy),
         ("runs", "Settings, runs and how to repeat them", Some(sweep.sources())),
     ];
     let sections: Vec<_> =
@@ -47,12 +53,12 @@ pub(super) fn page(spec: &Spec, results: &Results, curves: &Curves) -> Result<St
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (spec.name) " – bitpulse" }
+                title { (spec.manifest.name) " – bitpulse" }
                 style { (PreEscaped(dark_colours())) (PreEscaped(include_str!("style.css"))) }
             }
             body {
                 header {
-                    p.eyebrow { "bitpulse sweep " b { (spec.name) } }
+                    p.eyebrow { "bitpulse sweep " b { (spec.manifest.name) } }
                     h1 { (spec.question) }
                     (sweep.headline())
                     p.facts { (sweep.facts()) }
@@ -710,10 +716,9 @@ impl Sweep<'_> {
             value.map_or_else(|| "–".into(), |v| format!("{:.decimals$}", factor * v))
         };
         html! {
-            @if let Some(command) = &self.spec.command {
-                h3 { "To repeat it" }
-                pre { code { (command) } }
-            }
+            h3 { "To repeat it" }
+            @if let Some(commit) = &self.spec.manifest.commit { p.caption { "At commit " code { (commit) } ":" } }
+            pre { code { (self.spec.manifest.command) } }
             @if !differing.is_empty() {
                 h3 { "Settings" }
                 div.scroll { table {

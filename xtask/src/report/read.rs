@@ -1,4 +1,4 @@
-//! The three files of a sweep, checked: `sweep.toml`, `results.csv`, `curves.csv`.
+//! The files of a sweep, checked: `folder.json`, `sweep.toml`, `results.csv`, `curves.csv`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,6 +7,8 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow, bail};
 use csv::StringRecord;
 use serde::Deserialize;
+
+use crate::sweep::Manifest;
 
 const RESULTS: &[&str] = &[
     "run",
@@ -30,18 +32,24 @@ const CURVES: &[&str] = &["run", "epoch", "train_accuracy", "test_accuracy", "te
 pub(super) const SIGNALS: [&str; 4] = ["forward", "derivative", "error", "update"];
 
 /// Columns of `results.csv` from this one on are settings of the run; before it, identity and measurements.
-const FIRST_SETTING: &str = "activation";
+pub(crate) const FIRST_SETTING: &str = "activation";
 
-/// What the report shows of `sweep.toml`; the other keys belong to the sweep.
-#[derive(Debug, Deserialize)]
+/// What the report shows of the sweep itself.
+#[derive(Debug)]
 pub(super) struct Spec {
-    pub(super) name: String,
+    /// Name, command and commit.
+    pub(super) manifest: Manifest,
     pub(super) question: String,
     pub(super) notes: Option<String>,
-    pub(super) command: Option<String>,
-    /// The whole file.
-    #[serde(skip)]
+    /// The whole sweep file.
     pub(super) text: String,
+}
+
+/// What the report reads of `sweep.toml`; the other keys belong to the sweep.
+#[derive(Debug, Deserialize)]
+struct Head {
+    question: Option<String>,
+    notes: Option<String>,
 }
 
 /// One row of `results.csv`. Accuracies are fractions, `None` where not measured.
@@ -92,12 +100,21 @@ pub(super) struct Epoch {
 /// `curves.csv`: the epochs of each run, increasing.
 pub(super) type Curves = BTreeMap<String, Vec<Epoch>>;
 
-/// Reads `sweep.toml`.
-pub(super) fn spec(path: &Path) -> Result<Spec> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+/// Reads `folder.json` and `sweep.toml`.
+pub(super) fn spec(dir: &Path) -> Result<Spec> {
+    let read = |file: &str| -> Result<(String, String)> {
+        let path = dir.join(file);
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok((text, path.display().to_string()))
+    };
+    let (text, path) = read("folder.json")?;
+    let manifest: Manifest = serde_json::from_str(&text).with_context(|| path)?;
+    let (text, path) = read("sweep.toml")?;
     // The parser's own message names line and column and shows the line.
-    let spec = toml::from_str::<Spec>(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
-    Ok(Spec { text, ..spec })
+    let head: Head = toml::from_str(&text).map_err(|error| anyhow!("{path}: {error}"))?;
+    let question = head.question.unwrap_or_else(|| format!("What does {} find?", manifest.name));
+    Ok(Spec { manifest, question, notes: head.notes, text })
 }
 
 /// Reads `results.csv`.
@@ -280,7 +297,8 @@ impl<'a> Row<'a> {
             *binary = match self.text(column) {
                 "hp" => false,
                 "bs" => true,
-                other => bail!(self.problem(column, &format!("`{other}` is neither `hp` nor `bs`"))),
+                // A rule beyond the table between HP and BS.
+                _ => return Ok(None),
             };
         }
         Ok(Some(binary))

@@ -6,8 +6,9 @@ use std::path::Path;
 use super::arms::{Task, ablation, paired, tasks};
 use super::{read, render};
 
-const SPEC: &str =
-    "name = \"trial\"\nquestion = \"Who wins?\"\ncommand = \"cargo xtask sweep trial\"\n# <b>\n";
+const FOLDER: &str =
+    r#"{"format": 1, "name": "trial", "command": "cargo xtask sweep trial", "overrides": []}"#;
+const SPEC: &str = "question = \"Who wins?\"\n# <b>\n";
 const RESULTS: &str = "sweep,run,rule,network,dataset,device,seed,epochs,batch,train_accuracy,test_accuracy,\
     validation_accuracy,train_cross_entropy_nats,test_cross_entropy_nats,test_accuracy_1_sample,\
     test_accuracy_4_samples,train_seconds,train_samples_per_second,pulses_per_weight,activation,gain,forward,\
@@ -28,6 +29,7 @@ fn row(rule: &str, seed: u32, test: &str, validation: &str, gain: &str, signals:
 
 fn folder(results: &str, curves: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("folder.json"), FOLDER).unwrap();
     std::fs::write(dir.path().join("sweep.toml"), SPEC).unwrap();
     std::fs::write(dir.path().join("results.csv"), format!("{RESULTS}{results}")).unwrap();
     std::fs::write(dir.path().join("curves.csv"), format!("{CURVES}{curves}")).unwrap();
@@ -204,7 +206,7 @@ fn messages_name_file_line_and_column() {
 
 #[test]
 fn missing_files_and_columns_are_named() {
-    for file in ["sweep.toml", "results.csv", "curves.csv"] {
+    for file in ["folder.json", "sweep.toml", "results.csv", "curves.csv"] {
         let dir = folder("", "");
         std::fs::remove_file(dir.path().join(file)).unwrap();
         let found = failure(dir.path());
@@ -217,7 +219,7 @@ fn missing_files_and_columns_are_named() {
         found.contains("curves.csv, line 1: columns missing") && found.contains("test_accuracy"),
         "{found}"
     );
-    std::fs::write(dir.path().join("sweep.toml"), "name = \"x\"\nquestion = 3\n").unwrap();
+    std::fs::write(dir.path().join("sweep.toml"), "notes = \"x\"\nquestion = 3\n").unwrap();
     let found = failure(dir.path());
     assert!(found.contains("sweep.toml") && found.contains("line 2, column 12"), "{found}");
 }
@@ -228,7 +230,7 @@ fn nothing_temporary_stays_behind() {
     render(dir.path()).unwrap();
     let mut names: Vec<_> = dir.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["curves.csv", "figures", "report.html", "results.csv", "sweep.toml"]);
+    assert_eq!(names, ["curves.csv", "figures", "folder.json", "report.html", "results.csv", "sweep.toml"]);
 }
 
 #[test]

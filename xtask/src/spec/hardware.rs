@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bitpulse_core::Shape;
 use bitpulse_core::units::{Ohms, Siemens};
 use bitpulse_crossbar::{
     Carry, CarryRead, Converters, Digits, Fidelity, Gate, Mapping, MatrixProblem, MatrixSpec,
@@ -12,11 +13,35 @@ use bitpulse_device::{Device, Exponential, Response, Spread, WriteVerify};
 use super::run::Get;
 use crate::devices;
 
-/// The crossbar that a run's settings describe; `None` for weights in software.
-///
-/// # Errors
-/// With every setting that makes no sense, by the setting that can mend it.
-pub fn hardware(get: &Get<'_>) -> Result<Option<MatrixSpec>, Vec<(&'static str, String)>> {
+/// The crossbars that hold the weights of a run.
+#[derive(Clone, Debug)]
+pub struct Hardware {
+    matrix: MatrixSpec,
+    /// Whether the range of converters is for one driven line.
+    range_per_line: bool,
+}
+
+impl Hardware {
+    /// What a run's settings describe; `None` for weights in software.
+    ///
+    /// # Errors
+    /// With every setting that makes no sense, by the setting that can mend it.
+    pub(super) fn read(get: &Get<'_>) -> Result<Option<Self>, Vec<(&'static str, String)>> {
+        let range_per_line = get.flag("adc-range-per-line");
+        Ok(matrix(get)?.map(|matrix| Self { matrix, range_per_line }))
+    }
+
+    /// The crossbar of a layer.
+    pub fn layer(&self, shape: Shape) -> MatrixSpec {
+        let mut spec = self.matrix.clone();
+        if let (true, Some(adc)) = (self.range_per_line, &mut spec.converters.adc) {
+            adc.range *= shape.inputs as f64;
+        }
+        spec
+    }
+}
+
+fn matrix(get: &Get<'_>) -> Result<Option<MatrixSpec>, Vec<(&'static str, String)>> {
     let name = get.text("device");
     if name == "software" {
         return Ok(None);

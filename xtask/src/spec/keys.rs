@@ -157,7 +157,12 @@ pub const KEYS: &[Key] = &[
         Default::Text("784-256-10"),
         "widths of the layers, inputs first, classes last",
     ),
-    key("dataset", Kind::Choice(&["mnist"]), Default::Text("mnist"), "what is learnt"),
+    key(
+        "dataset",
+        Kind::Choice(&["mnist", "mnist-20x20"]),
+        Default::Text("mnist"),
+        "what is learnt; 20x20 is the middle of every image, as MLP+NeuroSim crops it",
+    ),
     key("device", Kind::Device, Default::Text("software"), "what holds the weights"),
     key(
         "seed",
@@ -232,6 +237,12 @@ pub const KEYS: &[Key] = &[
         "what is minimised",
     ),
     key(
+        "initial",
+        Kind::Choice(&["balanced", "fan-in", "unit"]),
+        Default::Text("balanced"),
+        "weights before learning: Glorot (He for ReLU), within 1/sqrt(inputs) as PyTorch, or within 1 as NeuroSim",
+    ),
+    key(
         "input",
         Kind::Choice(&["analog", "bits", "threshold"]),
         Default::Text("bits"),
@@ -244,7 +255,12 @@ pub const KEYS: &[Key] = &[
         Default::Integer(128),
         "least pixel that fires, with input = threshold",
     ),
-    key("forward", SIGNAL, Default::Text("bs"), "forward signals of hidden neurons"),
+    key(
+        "forward",
+        Kind::Choice(&["hp", "bs", "threshold"]),
+        Default::Text("bs"),
+        "forward signals of hidden neurons: values, random bits, or one bit without chance",
+    ),
     key("forward-pulses", PULSES, Default::Integer(1), "pulses of a full forward signal, with forward = bs"),
     key(
         "derivative",
@@ -261,15 +277,21 @@ pub const KEYS: &[Key] = &[
     key("error", SIGNAL, Default::Text("bs"), "back-propagated error"),
     key(
         "output-error",
-        Kind::Choice(&["ternary", "categorical", "race"]),
+        Kind::Choice(&["ternary", "sign", "categorical", "race"]),
         Default::Text("ternary"),
-        "with error = bs, the error at the output: every output apart, one class drawn, or a noisy race",
+        "with error = bs, the error at the output: every output apart, at random or by sign, one class drawn, or a noisy race",
     ),
     key(
         "output-error-pulses",
         PULSES,
         Default::Integer(1),
         "phases of the output error, with output-error = ternary",
+    ),
+    key(
+        "dead-zone",
+        Kind::Share,
+        Default::Number(0.1),
+        "errors up to this count as 0, with output-error = sign",
     ),
     key(
         "race-gain",
@@ -295,7 +317,12 @@ pub const KEYS: &[Key] = &[
         Default::Number(1.0),
         "where the stochastic sign saturates, in running means of the error's magnitude",
     ),
-    key("update", SIGNAL, Default::Text("bs"), "weight update: exact, or whole pulses"),
+    key(
+        "update",
+        Kind::Choice(&["hp", "bs", "sign"]),
+        Default::Text("bs"),
+        "weight update: exact, whole pulses, or one step by the sign of the batch's gradient",
+    ),
     key("update-pulses", PULSES, Default::Integer(1), "pulses of one step, with update = bs"),
     key(
         "step-output",
@@ -471,6 +498,12 @@ pub const KEYS: &[Key] = &[
         Kind::Number { above: 0.0, most: 1e6 },
         Default::Number(8.0),
         "largest z that a converter does not clip",
+    ),
+    key(
+        "adc-range-per-line",
+        Kind::Flag,
+        Default::Flag(false),
+        "whether adc-range is for one driven line, so that the range grows with the matrix, as in NeuroSim",
     ),
     key(
         "adc-noise",

@@ -9,6 +9,12 @@
 //! [axes]                  # settings that take several values: every combination is a run
 //! rule = ["hp-sigmoid", "bs"]
 //! seed = [1, 2, 3]
+//! [[axes.zip]]            # settings that change together: their first values, their second ones, and so on
+//! network = ["784-256-10", "784-500-10"]
+//! epochs = [20, 40]
+//! [[axes.exclude]]        # runs with all of these are left out; a list stands for any of its values
+//! rule = "hp-sigmoid"
+//! network = "784-500-10"
 //! ```
 //!
 //! Of several values for one setting, `--set` counts before `[axes]`, that before `[rules.NAME]`, that before `[base]`,
@@ -28,7 +34,7 @@ use thiserror::Error;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-pub use keys::{KEYS, Value, near_miss};
+pub use keys::{KEYS, Value, near_miss, parse_network};
 pub use run::{Run, SplitSpec};
 
 use keys::find;
@@ -62,8 +68,24 @@ pub struct SpecError(pub Vec<Problem>);
 /// A list of values for one setting, and where it was given.
 #[derive(Clone, Debug)]
 struct Given {
+    /// Those that are allowed.
     values: Vec<Value>,
+    /// How many were given, with those that are not allowed.
+    asked: usize,
     place: String,
+}
+
+/// Whether a list of values may hold one twice: settings that change together may, those that stand alone may not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Values {
+    Different,
+    Repeating,
+}
+
+impl Given {
+    fn is_sound(&self) -> bool {
+        self.values.len() == self.asked
+    }
 }
 
 type Settings = BTreeMap<&'static str, Given>;
@@ -76,12 +98,7 @@ pub fn parse(name: &str, path: &Path, text: &str, overrides: &[String]) -> Resul
     let mut reader = Reader { path: path.display().to_string(), text, problems: Vec::new() };
     let parts = reader.parts();
     let forced = reader.overrides(overrides);
-    let mut runs = Vec::new();
-    if let Some(parts) = &parts
-        && reader.problems.is_empty()
-    {
-        runs = reader.expand(parts, &forced);
-    }
+    let runs = parts.map_or_else(Vec::new, |parts| reader.expand(&parts, &forced));
     if reader.problems.is_empty() {
         Ok(Sweep { name: name.into(), runs })
     } else {
@@ -96,11 +113,45 @@ pub fn default_run() -> Run {
 }
 
 /// The tables of a sweep file, each checked by itself.
+#[derive(Default)]
 struct Parts {
     base: Settings,
     rules: BTreeMap<String, Settings>,
     /// In the order of the file: the last axis varies fastest.
-    axes: Vec<(&'static str, Given)>,
+    axes: Vec<Axis>,
+    exclusions: Vec<Exclusion>,
+}
+
+/// Settings that change together, all with the same number of values; one setting, as a rule.
+#[derive(Clone, Debug)]
+struct Axis(Vec<(&'static str, Given)>);
+
+/// Combinations that are left out: runs that have, for each of these settings, one of its values.
+#[derive(Debug)]
+struct Exclusion {
+    settings: Vec<(&'static str, Given)>,
+    place: String,
+}
+
+impl Axis {
+    /// The steps along the axis; one that has a mistake in it has none.
+    fn len(&self) -> usize {
+        self.0.iter().map(|(_, given)| given.values.len()).min().unwrap_or(0)
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|(name, _)| *name == key)
+    }
+
+    fn place(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| *name == key).map(|(_, given)| given.place.as_str())
+    }
+}
+
+impl Exclusion {
+    fn covers(&self, run: &Run) -> bool {
+        self.settings.iter().all(|(key, given)| given.values.contains(&run.settings[key]))
+    }
 }
 
 struct Reader<'a> {
@@ -118,7 +169,11 @@ impl Reader<'_> {
     }
 
     fn problem(&mut self, place: impl Into<String>, message: impl Into<String>) {
-        self.problems.push(Problem { place: place.into(), message: message.into() });
+        let problem = Problem { place: place.into(), message: message.into() };
+        // Several runs may meet the same mistake.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     /// Reads the tables; `None` when the text is not TOML at all.
@@ -131,18 +186,19 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let mut parts = Parts { base: Settings::new(), rules: BTreeMap::new(), axes: Vec::new() };
+        let mut parts = Parts::default();
         for (key, value) in in_file_order(document.get_ref()) {
             match (key.get_ref().as_ref(), value.get_ref()) {
-                // For readers and the report. A sweep writes its name and command on top of the file it leaves with its
-                // results, so that this is a sweep file again.
-                ("question" | "notes" | "name" | "command", DeValue::String(_)) => {}
-                ("base", DeValue::Table(table)) => parts.base = self.settings(table).into_iter().collect(),
-                ("axes", DeValue::Table(table)) => parts.axes = self.settings(table),
+                // For readers and the report.
+                ("question" | "notes", DeValue::String(_)) => {}
+                ("base", DeValue::Table(table)) => {
+                    parts.base = self.settings(table, Values::Different).into_iter().collect()
+                }
+                ("axes", DeValue::Table(table)) => self.axes(table, &mut parts),
                 ("rules", DeValue::Table(table)) => {
                     for (name, value) in in_file_order(table) {
                         if let DeValue::Table(table) = value.get_ref() {
-                            let settings = self.settings(table).into_iter().collect();
+                            let settings = self.settings(table, Values::Different).into_iter().collect();
                             parts.rules.insert(name.get_ref().to_string(), settings);
                         } else {
                             let place = self.place(&value.span());
@@ -150,7 +206,7 @@ impl Reader<'_> {
                         }
                     }
                 }
-                (name @ ("name" | "command" | "question" | "notes" | "base" | "axes" | "rules"), _) => {
+                (name @ ("question" | "notes" | "base" | "axes" | "rules"), _) => {
                     let wanted = if matches!(name, "base" | "axes" | "rules") { "a table" } else { "a text" };
                     let place = self.place(&value.span());
                     self.problem(place, format!("`{name}`: expected {wanted}"));
@@ -162,6 +218,8 @@ impl Reader<'_> {
                     } else {
                         String::new()
                     };
+                    let hint = near_miss(name, ["question", "notes", "base", "axes", "rules"])
+                        .map_or(hint, |near| format!("; did you mean `{near}`?"));
                     let allowed = "question, notes, [base], [rules.NAME], [axes]";
                     self.problem(place, format!("unknown key `{name}`: allowed are {allowed}{hint}"));
                 }
@@ -170,15 +228,63 @@ impl Reader<'_> {
         Some(parts)
     }
 
+    /// Reads `[axes]` with its `[[axes.zip]]` and `[[axes.exclude]]`.
+    fn axes(&mut self, table: &DeTable<'_>, parts: &mut Parts) {
+        for (key, value) in in_file_order(table) {
+            let name = key.get_ref().as_ref();
+            if !matches!(name, "zip" | "exclude") {
+                if let Some(setting) = self.setting(key, value, Values::Different) {
+                    self.add_axis(Axis(vec![setting]), parts);
+                }
+                continue;
+            }
+            let DeValue::Array(tables) = value.get_ref() else {
+                let place = self.place(&value.span());
+                self.problem(place, format!("`axes.{name}`: expected tables [[axes.{name}]]"));
+                continue;
+            };
+            for item in tables {
+                let place = self.place(&item.span());
+                let DeValue::Table(table) = item.get_ref() else {
+                    self.problem(place, format!("`axes.{name}`: expected tables [[axes.{name}]]"));
+                    continue;
+                };
+                let settings = self.settings(table, Values::Repeating);
+                if name == "exclude" {
+                    parts.exclusions.push(Exclusion { settings, place });
+                    continue;
+                }
+                let lengths: BTreeSet<usize> = settings.iter().map(|(_, given)| given.asked).collect();
+                if lengths.len() > 1 {
+                    let counts: Vec<String> =
+                        settings.iter().map(|(key, given)| format!("{key} has {}", given.asked)).collect();
+                    let message = "settings of one [[axes.zip]] take as many values as each other";
+                    self.problem(place, format!("{message}: {}", counts.join(", ")));
+                }
+                self.add_axis(Axis(settings), parts);
+            }
+        }
+    }
+
+    fn add_axis(&mut self, axis: Axis, parts: &mut Parts) {
+        for (key, given) in &axis.0 {
+            if let Some(earlier) = parts.axes.iter().find_map(|axis| axis.place(key)) {
+                self.problem(given.place.clone(), format!("`{key}`: is an axis already, at {earlier}"));
+            }
+        }
+        parts.axes.push(axis);
+    }
+
     /// Reads a table of settings, in the order of the file.
-    fn settings(&mut self, table: &DeTable<'_>) -> Vec<(&'static str, Given)> {
-        in_file_order(table).into_iter().filter_map(|(key, value)| self.setting(key, value)).collect()
+    fn settings(&mut self, table: &DeTable<'_>, values: Values) -> Vec<(&'static str, Given)> {
+        in_file_order(table).into_iter().filter_map(|(key, value)| self.setting(key, value, values)).collect()
     }
 
     fn setting(
         &mut self,
         name: &Spanned<impl AsRef<str>>,
         value: &Spanned<DeValue<'_>>,
+        values: Values,
     ) -> Option<(&'static str, Given)> {
         let place = self.place(&name.span());
         let items: Vec<(String, Option<Value>)> = match value.get_ref() {
@@ -187,7 +293,7 @@ impl Reader<'_> {
             }
             single => vec![(self.place(&value.span()), scalar(single))],
         };
-        self.check(name.get_ref().as_ref(), place, items)
+        self.check(name.get_ref().as_ref(), place, items, values)
     }
 
     /// Checks the name of a setting and its values; each value comes with its place.
@@ -196,25 +302,29 @@ impl Reader<'_> {
         name: &str,
         place: String,
         items: Vec<(String, Option<Value>)>,
+        allowed_values: Values,
     ) -> Option<(&'static str, Given)> {
         let Some(key) = find(name) else {
             let names = KEYS.iter().map(|key| key.name);
-            let hint = near_miss(name, names.clone()).map_or_else(
+            let near = near_miss(name, names.clone()).and_then(find);
+            let hint = near.map_or_else(
                 || format!("allowed are {}", names.collect::<Vec<_>>().join(", ")),
-                |near| format!("did you mean `{near}`?"),
+                |near| format!("did you mean `{}`?", near.name),
             );
-            self.problem(place, format!("unknown setting `{name}`; {hint}"));
-            return None;
+            self.problem(place.clone(), format!("unknown setting `{name}`; {hint}"));
+            // What was meant is not known to be sound.
+            return near
+                .map(|near| (near.name, Given { values: Vec::new(), asked: items.len().max(1), place }));
         };
         if items.is_empty() {
             self.problem(place, format!("`{name}`: an empty list leaves no run"));
             return None;
         }
-        let mut values = Vec::new();
+        let (mut values, asked) = (Vec::new(), items.len());
         for (place, value) in items {
             let allowed = key.kind.allowed();
             match value.as_ref().map(|value| (value, key.kind.accept(value))) {
-                Some((_, Some(value))) if values.contains(&value) => {
+                Some((_, Some(value))) if allowed_values == Values::Different && values.contains(&value) => {
                     self.problem(place, format!("`{name}`: {value} stands twice"));
                 }
                 Some((_, Some(value))) => values.push(value),
@@ -224,7 +334,7 @@ impl Reader<'_> {
                 None => self.problem(place, format!("`{name}`: found a table or date; allowed is {allowed}")),
             }
         }
-        Some((key.name, Given { values, place }))
+        Some((key.name, Given { values, asked, place }))
     }
 
     /// Reads `key=value` options; the value as TOML, or as a bare word.
@@ -245,33 +355,25 @@ impl Reader<'_> {
                 },
                 Err(_) => vec![(place.clone(), Some(Value::Text(text.trim().into())))],
             };
-            if let Some((key, given)) = self.check(name.trim(), place, items) {
+            if let Some((key, given)) = self.check(name.trim(), place, items, Values::Repeating) {
                 settings.insert(key, given);
             }
         }
         settings
     }
 
-    /// All runs: for each rule, every combination of the values given.
+    /// All runs: for each rule, every combination of the values given, less what is excluded.
+    ///
+    /// Combinations are checked even where the file has other mistakes, but for those that a mistake is part of: they
+    /// might only seem wrong.
     fn expand(&mut self, parts: &Parts, forced: &Settings) -> Vec<Run> {
-        let axis = |name: &str| parts.axes.iter().find(|(key, _)| *key == name).map(|(_, given)| given);
-        let default_rule = || match parts.rules.keys().next() {
-            // A file that names rules and asks for none means all of them.
-            Some(_) => Given {
-                values: parts.rules.keys().cloned().map(Value::Text).collect(),
-                place: format!("{}: [rules]", self.path),
-            },
-            None => Given { values: vec![keys::Default::Text("bs").value()], place: self.path.clone() },
-        };
-        let rules = forced
-            .get("rule")
-            .or_else(|| axis("rule"))
-            .or_else(|| parts.base.get("rule"))
-            .cloned()
-            .unwrap_or_else(default_rule);
+        let axes = self.with_overrides(&parts.axes, forced);
+        let outer = self.rule_axis(parts, &axes, forced);
         let mut runs = Vec::new();
-        for rule in &rules.values {
-            let name = rule.to_string();
+        for step in 0..outer.len() {
+            let fixed: Vec<_> = outer.0.iter().map(|(key, given)| (*key, given.at(step))).collect();
+            let (_, rules) = fixed.iter().find(|(key, _)| *key == "rule").expect("the rule is on its axis");
+            let name = rules.values[0].to_string();
             let empty = Settings::new();
             let own = match parts.rules.get(&name) {
                 Some(own) => own,
@@ -286,22 +388,19 @@ impl Reader<'_> {
                     continue;
                 }
             };
-            let mut combined: Vec<(&'static str, Given)> = Vec::new();
             // Axes first and in the order of the file, so that runs come in that order.
-            let ordered = parts.axes.iter().map(|(key, _)| *key);
-            let others = KEYS.iter().map(|key| key.name).filter(|name| axis(name).is_none());
-            for key in ordered.chain(others).filter(|key| *key != "rule") {
-                let given = forced
-                    .get(key)
-                    .or_else(|| axis(key))
-                    .or_else(|| own.get(key))
-                    .or_else(|| parts.base.get(key));
-                if let Some(given) = given {
-                    combined.push((key, given.clone()));
+            let mut combined: Vec<Axis> = fixed.iter().map(|setting| Axis(vec![setting.clone()])).collect();
+            combined.extend(axes.iter().filter(|axis| !axis.has("rule")).cloned());
+            for key in KEYS.iter().map(|key| key.name) {
+                if combined.iter().any(|axis| axis.has(key)) {
+                    continue;
                 }
+                let given = forced.get(key).or_else(|| own.get(key)).or_else(|| parts.base.get(key));
+                combined.extend(given.map(|given| Axis(vec![(key, given.clone())])));
             }
             self.combinations(&name, &combined, &mut runs);
         }
+        self.exclude(&parts.exclusions, forced, &mut runs);
         let mut seen = BTreeSet::new();
         name_runs(&mut runs);
         for run in &runs {
@@ -312,33 +411,107 @@ impl Reader<'_> {
         runs
     }
 
-    /// One run for each combination of the values of `given`, the last setting fastest.
-    fn combinations(&mut self, rule: &str, given: &[(&'static str, Given)], runs: &mut Vec<Run>) {
-        let total: usize = given.iter().map(|(_, given)| given.values.len()).product();
+    /// The axes with the values of `forced` in place of their own.
+    fn with_overrides(&mut self, axes: &[Axis], forced: &Settings) -> Vec<Axis> {
+        let mut result = Vec::new();
+        for axis in axes {
+            let mut settings = Vec::new();
+            for (key, given) in &axis.0 {
+                match forced.get(key) {
+                    None => settings.push((*key, given.clone())),
+                    Some(new) if axis.0.len() == 1 || new.asked == given.asked => {
+                        settings.push((*key, new.clone()))
+                    }
+                    // One value for all steps: no longer part of what changes together.
+                    Some(new) if new.asked == 1 => result.push(Axis(vec![(*key, new.clone())])),
+                    Some(new) => {
+                        let message = format!(
+                            "`{key}`: changes together with other settings, at {}: allowed are 1 value or {}, found {}",
+                            given.place, given.asked, new.asked
+                        );
+                        self.problem(new.place.clone(), message);
+                    }
+                }
+            }
+            if !settings.is_empty() {
+                result.push(Axis(settings));
+            }
+        }
+        result
+    }
+
+    /// The axis that the rule is on, which varies slowest.
+    fn rule_axis(&self, parts: &Parts, axes: &[Axis], forced: &Settings) -> Axis {
+        let default = || match parts.rules.keys().next() {
+            // A file that names rules and asks for none means all of them.
+            Some(_) => Given {
+                values: parts.rules.keys().cloned().map(Value::Text).collect(),
+                asked: parts.rules.len(),
+                place: format!("{}: [rules]", self.path),
+            },
+            None => {
+                Given { values: vec![keys::Default::Text("bs").value()], asked: 1, place: self.path.clone() }
+            }
+        };
+        axes.iter().find(|axis| axis.has("rule")).cloned().unwrap_or_else(|| {
+            let given =
+                forced.get("rule").or_else(|| parts.base.get("rule")).cloned().unwrap_or_else(default);
+            Axis(vec![("rule", given)])
+        })
+    }
+
+    /// One run for each combination of the steps of `axes`, the last axis fastest.
+    fn combinations(&mut self, rule: &str, axes: &[Axis], runs: &mut Vec<Run>) {
+        if !axes.iter().flat_map(|axis| &axis.0).all(|(_, given)| given.is_sound()) {
+            return;
+        }
+        let total: usize = axes.iter().map(Axis::len).product();
         for mut number in 0..total {
             let mut settings: BTreeMap<&'static str, Value> =
                 KEYS.iter().map(|key| (key.name, key.default.value())).collect();
-            settings.insert("rule", Value::Text(rule.into()));
-            for (key, given) in given.iter().rev() {
-                settings.insert(key, given.values[number % given.values.len()].clone());
-                number /= given.values.len();
+            for axis in axes.iter().rev() {
+                for (key, given) in &axis.0 {
+                    settings.insert(key, given.values[number % axis.len()].clone());
+                }
+                number /= axis.len();
             }
             match Run::from_settings(settings) {
                 Ok(run) => runs.push(run),
                 Err(problems) => {
                     for (key, message) in problems {
-                        let place = given
-                            .iter()
-                            .find(|(name, _)| *name == key)
-                            .map_or_else(|| self.path.clone(), |(_, given)| given.place.clone());
-                        let problem = Problem { place, message: format!("rule {rule}: {message}") };
-                        if !self.problems.contains(&problem) {
-                            self.problems.push(problem);
-                        }
+                        let place =
+                            axes.iter().find_map(|axis| axis.place(key)).unwrap_or(&self.path).to_owned();
+                        self.problem(place, format!("rule {rule}: {message}"));
                     }
                 }
             }
         }
+    }
+
+    fn exclude(&mut self, exclusions: &[Exclusion], forced: &Settings, runs: &mut Vec<Run>) {
+        let before = runs.len();
+        for exclusion in exclusions {
+            let sound = exclusion.settings.iter().all(|(_, given)| given.is_sound());
+            // Of a file with mistakes not all runs are known, and `--set` may leave out what would be excluded.
+            if self.problems.is_empty()
+                && forced.is_empty()
+                && sound
+                && !runs.iter().any(|run| exclusion.covers(run))
+            {
+                self.problem(exclusion.place.clone(), "`axes.exclude`: no run has these settings");
+            }
+        }
+        runs.retain(|run| !exclusions.iter().any(|exclusion| exclusion.covers(run)));
+        if runs.is_empty() && before > 0 {
+            self.problem(self.path.clone(), "`axes.exclude`: every run is excluded");
+        }
+    }
+}
+
+impl Given {
+    /// The value at one step, as if it were the only one.
+    fn at(&self, step: usize) -> Self {
+        Self { values: vec![self.values[step].clone()], asked: 1, place: self.place.clone() }
     }
 }
 
@@ -462,6 +635,76 @@ mod tests {
             ]
         );
         assert_eq!(sweep.runs[0].settings["forward"], Value::Text("hp".into()));
+    }
+
+    #[test]
+    fn settings_change_together_and_combinations_are_left_out() {
+        let text = "[base]\nepochs = 7\n[rules.bs]\n[rules.hp]\nforward = \"hp\"\n[axes]\nrule = [\"bs\", \"hp\"]\n\
+                    seed = [1, 2]\n[[axes.zip]]\nnetwork = [\"784-9-10\", \"784-8-10\", \"784-7-10\"]\nbatch = [1, 4, 4]\n\
+                    [[axes.exclude]]\nrule = \"hp\"\nnetwork = [\"784-9-10\", \"784-8-10\"]\n\
+                    [[axes.exclude]]\nseed = 2\nbatch = 4\n";
+        let runs = |overrides: &[&str]| -> Vec<String> {
+            let runs = parse_text(text, overrides).unwrap().runs;
+            let said = |run: &Run| {
+                ["rule", "network", "batch", "seed"].map(|key| run.settings[key].to_string()).join(" ")
+            };
+            runs.iter().map(said).collect()
+        };
+        assert_eq!(
+            runs(&[]),
+            ["bs 784-9-10 1 1", "bs 784-8-10 4 1", "bs 784-7-10 4 1", "bs 784-9-10 1 2", "hp 784-7-10 4 1"]
+        );
+        // One value for all, and another of the same number.
+        assert_eq!(runs(&["batch=4", "rule=bs"]), ["bs 784-9-10 4 1", "bs 784-8-10 4 1", "bs 784-7-10 4 1"]);
+        assert_eq!(runs(&["batch=[4, 4, 1]", "rule=hp"]), ["hp 784-7-10 1 1", "hp 784-7-10 1 2"]);
+        let found = messages(text, &["batch=[1, 2]"]);
+        assert_eq!(
+            found,
+            [
+                "--set batch=[1, 2]: `batch`: changes together with other settings, at test.toml:11:1: allowed are 1 value \
+              or 3, found 2"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_rule_may_change_together_with_other_settings() {
+        let text = "[rules.bs]\n[rules.hp]\nforward = \"hp\"\n[axes]\nseed = [1, 2]\n[[axes.zip]]\nrule = [\"hp\", \"bs\"]\n\
+                    epochs = [3, 5]\n";
+        let runs = parse_text(text, &[]).unwrap().runs;
+        let said: Vec<_> = runs.iter().map(|run| (run.rule_name(), run.epochs, run.seed)).collect();
+        assert_eq!(said, [("hp", 3, 1), ("hp", 3, 2), ("bs", 5, 1), ("bs", 5, 2)]);
+    }
+
+    #[test]
+    fn mistakes_of_groups_are_told_with_those_of_settings() {
+        let found = messages(
+            "[base]\nepochs = 0\n[axes]\nseed = [1, 2]\nbatch = [1, 2]\n[[axes.zip]]\ngain = [1, 2]\nbatch = [1, 2, 3]\n\
+             [axes.exclude]\nseed = 1\n",
+            &[],
+        );
+        assert_eq!(
+            found,
+            [
+                "test.toml:2:10: `epochs`: found `0`; allowed is a whole number from 1 to 100000",
+                "test.toml:6:1: settings of one [[axes.zip]] take as many values as each other: gain has 2, batch has 3",
+                "test.toml:8:1: `batch`: is an axis already, at test.toml:5:1",
+                "test.toml:9:1: `axes.exclude`: expected tables [[axes.exclude]]",
+            ]
+        );
+        let exclude =
+            |settings: &str| messages(&format!("[axes]\nseed = [1, 2]\n[[axes.exclude]]\n{settings}"), &[]);
+        assert_eq!(exclude("seed = 3"), ["test.toml:3:1: `axes.exclude`: no run has these settings"]);
+        assert_eq!(exclude("seed = [1, 2]"), ["test.toml: `axes.exclude`: every run is excluded"]);
+    }
+
+    #[test]
+    fn combinations_are_checked_beside_other_mistakes_but_not_for_them() {
+        let rules = "[rules.a]\nactivation = \"relu\"\n[rules.b]\nactivation = \"relu\"\nforwrd = \"hp\"\n";
+        let found = messages(rules, &[]);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("did you mean `forward`?"), "{found:?}");
+        assert!(found[1].starts_with("test.toml:2:1: rule a: binary forward signal with ReLU"), "{found:?}");
     }
 
     #[test]

@@ -1,13 +1,12 @@
 use std::collections::BTreeMap;
 
-use bitpulse_crossbar::MatrixSpec;
 use bitpulse_learn::{
-    Activation, Combine, Decay, Derivative, ErrorSignal, HiddenError, InputCoding, Loss, OutputError,
-    Precision, Rule, RuleError, Schedule,
+    Activation, Combine, Decay, Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss,
+    OutputError, Rule, RuleError, Schedule, WeightUpdate,
 };
 
 use super::Value;
-use super::hardware::hardware;
+use super::hardware::Hardware;
 use super::keys::parse_network;
 
 /// One training: its settings as given and as they are used.
@@ -28,7 +27,7 @@ pub struct Run {
     pub combine: Combine,
     pub split: SplitSpec,
     /// What holds the weights; `None` for software.
-    pub hardware: Option<MatrixSpec>,
+    pub hardware: Option<Hardware>,
 }
 
 /// Which images a run sees.
@@ -40,10 +39,12 @@ pub struct SplitSpec {
     pub train: usize,
     /// Test or validation images used; 0 is all.
     pub test: usize,
+    /// Whether images are cropped to their middle 20 x 20 pixels.
+    pub cropped: bool,
 }
 
-/// Pixels of an MNIST image, and its classes.
-const MNIST: (usize, usize) = (784, 10);
+/// Classes of MNIST.
+const CLASSES: usize = 10;
 
 impl Run {
     /// A run from all its settings, each already checked by itself.
@@ -61,11 +62,13 @@ impl Run {
         }
         let widths =
             parse_network(get.text("network")).expect("networks are parsed when their key is checked");
-        if (widths[0], widths[widths.len() - 1]) != MNIST {
-            let (pixels, classes) = MNIST;
+        let cropped = get.text("dataset") == "mnist-20x20";
+        let pixels = if cropped { 400 } else { 784 };
+        if (widths[0], widths[widths.len() - 1]) != (pixels, CLASSES) {
             let message = format!(
-                "network {} does not fit mnist: it needs {pixels} inputs and {classes} classes",
-                get.text("network")
+                "network {} does not fit {}: it needs {pixels} inputs and {CLASSES} classes",
+                get.text("network"),
+                get.text("dataset")
             );
             problems.push(("network", message));
         }
@@ -73,6 +76,7 @@ impl Run {
             validation: get.whole("validation-count"),
             train: get.whole("train-count"),
             test: get.whole("test-count"),
+            cropped,
         };
         if split.validation + split.train > 60_000 {
             let message = format!(
@@ -81,7 +85,7 @@ impl Run {
             );
             problems.push(("train-count", message));
         }
-        let hardware = hardware(&get).unwrap_or_else(|mut wrong| {
+        let hardware = Hardware::read(&get).unwrap_or_else(|mut wrong| {
             problems.append(&mut wrong);
             None
         });
@@ -121,8 +125,7 @@ impl Run {
 
     /// Whether a forward pass draws random numbers, so that several passes differ.
     pub fn is_stochastic(&self) -> bool {
-        matches!(self.rule.input, InputCoding::Bits { .. })
-            || matches!(self.rule.forward, Precision::Bs { .. })
+        matches!(self.rule.input, InputCoding::Bits { .. }) || matches!(self.rule.forward, Forward::Bs { .. })
     }
 }
 
@@ -168,13 +171,6 @@ impl<'a> Get<'a> {
         self.whole(key) as u16
     }
 
-    fn precision(&self, key: &str, pulses: &str) -> Precision {
-        match self.text(key) {
-            "hp" => Precision::Hp,
-            _ => Precision::Bs { pulses: self.pulses(pulses) },
-        }
-    }
-
     fn rule(&self) -> Rule {
         Rule {
             activation: match self.text("activation") {
@@ -187,12 +183,21 @@ impl<'a> Get<'a> {
                 "squared-error" => Loss::SquaredError,
                 _ => Loss::SoftmaxCrossEntropy,
             },
+            initial: match self.text("initial") {
+                "fan-in" => Initial::FanIn,
+                "unit" => Initial::Unit,
+                _ => Initial::Balanced,
+            },
             input: match self.text("input") {
                 "analog" => InputCoding::Analog,
                 "threshold" => InputCoding::Threshold { level: self.whole("input-threshold") as u8 },
                 _ => InputCoding::Bits { pulses: self.pulses("input-pulses") },
             },
-            forward: self.precision("forward", "forward-pulses"),
+            forward: match self.text("forward") {
+                "hp" => Forward::Hp,
+                "threshold" => Forward::Threshold,
+                _ => Forward::Bs { pulses: self.pulses("forward-pulses") },
+            },
             derivative: match self.text("derivative") {
                 "hp" => Derivative::Hp,
                 "coincidence" => Derivative::Coincidence,
@@ -203,6 +208,7 @@ impl<'a> Get<'a> {
                 _ => ErrorSignal::Bs {
                     output: match self.text("output-error") {
                         "categorical" => OutputError::Categorical,
+                        "sign" => OutputError::Sign { dead_zone: self.number("dead-zone") },
                         "race" => OutputError::Race { gain: self.number("race-gain") },
                         _ => OutputError::Ternary { pulses: self.pulses("output-error-pulses") },
                     },
@@ -215,7 +221,11 @@ impl<'a> Get<'a> {
                     },
                 },
             },
-            update: self.precision("update", "update-pulses"),
+            update: match self.text("update") {
+                "hp" => WeightUpdate::Hp,
+                "sign" => WeightUpdate::Sign,
+                _ => WeightUpdate::Bs { pulses: self.pulses("update-pulses") },
+            },
         }
     }
 }
@@ -226,6 +236,7 @@ fn mending_key(error: &RuleError) -> &'static str {
         RuleError::ClassErrorNeedsSoftmax => "output-error",
         RuleError::Gain { .. } => "gain",
         RuleError::RaceGain { .. } => "race-gain",
+        RuleError::DeadZone { .. } => "dead-zone",
         RuleError::Saturation { .. } => "hidden-error-saturation",
         RuleError::Pulses { signal, .. } => match *signal {
             "input" => "input-pulses",

@@ -35,19 +35,21 @@ impl CrossbarMatrix {
         other.resize(width, 0.0);
         // What one pulse of the next digit is worth in this one.
         let whole = f32::from(base) * self.digits[low + 1].step;
+        let per_whole = 1.0 / whole;
         for row in 0..self.shape.inputs {
             let at = at.index(row as u64);
             self.read_digit(low, row, carry.read, whole, at.child("read"), &mut values, &mut other);
             cells.clear();
             counts.clear();
             let first = row * width;
+            let most = i32::from(carry.most_pulses);
             for (k, v) in values.iter_mut().enumerate() {
-                let most = f32::from(carry.most_pulses);
-                let count = (*v / whole).trunc().clamp(-most, most);
-                if count != 0.0 {
+                // The cast truncates: a whole carry is one that the digit has reached.
+                let count = ((*v * per_whole) as i32).clamp(-most, most) as i16;
+                if count != 0 {
                     cells.push((first + k) as u32);
-                    counts.push(count as i16);
-                    *v -= count * whole;
+                    counts.push(count);
+                    *v -= f32::from(count) * whole;
                 }
             }
             if cells.is_empty() && !chop {
@@ -127,13 +129,14 @@ impl CrossbarMatrix {
                 let steps = ((1_u32 << bits) - 1) as f32;
                 for v in values {
                     // The converter spans the digit, from -1 to 1.
-                    *v = (((*v + 1.0) * 0.5).clamp(0.0, 1.0) * steps).round() / steps * 2.0 - 1.0;
+                    let code = ((*v + 1.0) * 0.5).clamp(0.0, 1.0) * steps + 0.5;
+                    *v = (code as i32) as f32 * (2.0 / steps) - 1.0;
                 }
             }
             CarryRead::Comparators => {
                 pass.comparisons += 2 * values.len() as u64;
                 for v in values {
-                    *v = whole * (*v / whole).trunc().clamp(-1.0, 1.0);
+                    *v = whole * ((*v / whole) as i32).clamp(-1, 1) as f32;
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! One digit of all weights: an array of devices and what they are measured against.
 
+use bitpulse_core::rows::LANES;
 use bitpulse_core::{PassActivity, Pulse, Rng, SeedPath, Shape, Signal, State, StateError};
 use bitpulse_device::{Population, PopulationState, PulseTally, WriteVerify, Writing};
 
@@ -184,7 +185,7 @@ impl Digit {
     /// Conductance of all cells of a row, in siemens, a reference column's included.
     pub(super) fn row_siemens(&self, row: usize) -> f64 {
         let width = self.plus.shape().outputs;
-        let sum = |g: &[f32]| g[row * width..(row + 1) * width].iter().map(|g| f64::from(*g)).sum::<f64>();
+        let sum = |g: &[f32]| sum_siemens(&g[row * width..(row + 1) * width]);
         sum(self.plus.conductances())
             + match &self.minus {
                 Minus::Shared(reference) => f64::from(*reference),
@@ -438,6 +439,18 @@ impl Digit {
         };
         std::iter::once(&self.plus).chain(minus)
     }
+}
+
+/// The sum of conductances, in strands that one vector register holds.
+fn sum_siemens(g: &[f32]) -> f64 {
+    let (blocks, rest) = g.as_chunks::<LANES>();
+    let mut strands = [0.0_f32; LANES];
+    for block in blocks {
+        for (strand, g) in strands.iter_mut().zip(block) {
+            *strand += g;
+        }
+    }
+    strands.iter().chain(rest).map(|g| f64::from(*g)).sum()
 }
 
 fn count(tally: PulseTally, activity: &mut PassActivity) {

@@ -122,7 +122,7 @@ impl CrossbarMatrix {
                 *sum += z;
             }
         }
-        self.pass(direction).macs += (lines.div_ceil(tile) - 1) as u64 * out.len() as u64;
+        self.pass(direction).adds += (lines.div_ceil(tile) - 1) as u64 * out.len() as u64;
         out.copy_from_slice(&sum);
         clipped
     }

@@ -33,6 +33,17 @@ impl CrossbarMatrix {
                 });
                 self.write_change(true, &mut rng, at);
             }
+            Update::Sign { step } => {
+                self.accumulate(inputs, errors, &mut rng, |product, _| product);
+                let width = self.shape.outputs;
+                for &row in &self.scratch.dirty {
+                    for change in &mut self.scratch.change[row as usize * width..][..width] {
+                        // The sign of 0.0 would be that of a positive number.
+                        *change = if *change == 0.0 { 0.0 } else { (step as f32).copysign(*change) };
+                    }
+                }
+                self.write_change(true, &mut rng, at);
+            }
             Update::Exact { step } => match self.spec.write {
                 Write::Trains(trains) => {
                     for (sample, (input, error)) in (0..).zip(inputs.iter().zip(errors.iter())) {
@@ -77,11 +88,14 @@ impl CrossbarMatrix {
         let mut columns = std::mem::take(&mut self.scratch.columns);
         for row_phase in 1..=row_phases {
             rows.clear();
-            input.for_each_active(|line, x| {
-                if (x * f32::from(row_phases)).round() >= f32::from(row_phase) {
-                    rows.push(line as u32);
-                }
-            });
+            match input {
+                Signal::Bits(lines) => rows.extend_from_slice(lines),
+                _ => input.for_each_active(|line, x| {
+                    if (x * f32::from(row_phases)).round() >= f32::from(row_phase) {
+                        rows.push(line as u32);
+                    }
+                }),
+            }
             for column_phase in 1..=column_phases {
                 columns.clear();
                 error.for_each_active(|line, e| {

@@ -1,0 +1,203 @@
+//! Single positions of a bill against the arithmetic written out, for activities as simulated hardware counts them.
+
+mod common;
+
+use approx::assert_relative_eq;
+use bitpulse_core::{Activity, PassActivity};
+use bitpulse_energy::{Bill, Pass, Recorded, price};
+use common::{activities, machine, technology};
+
+fn bill(activity: Activity, name: &str, recorded: Recorded) -> Bill {
+    price(&Activity { samples: 10, ..activity }, &machine(name, recorded), &technology("cmos-32nm"))
+        .expect("everything has a price")
+}
+
+/// Nominal joules of a component in a pass, 0 where it is not charged.
+fn joules(bill: &Bill, pass: Pass, component: &str) -> f64 {
+    let found = bill.positions().into_iter().find(|(p, c, _)| *p == pass && *c == component);
+    found.map_or(0.0, |(.., spread)| spread.nominal)
+}
+
+/// Of the scenario: 0.2 V, 5 ns.
+const READ: f64 = 0.2 * 0.2 * 5e-9;
+/// Of the device: 1.6 V, 50 ns.
+const PULSE: f64 = 1.6 * 1.6 * 50e-9;
+
+#[test]
+fn conductances_that_a_simulation_summed_are_priced_as_they_are() {
+    let forward = PassActivity { driven_cells: 1000, driven_siemens: 3e-3, ..PassActivity::default() };
+    let update = PassActivity {
+        set_pulses: 40,
+        set_siemens: 2e-4,
+        reset_pulses: 30,
+        reset_siemens: 1e-4,
+        pulse_slots: 12,
+        ..PassActivity::default()
+    };
+    for name in ["bs-memristor", "hp-memristor"] {
+        let activity = Activity { forward: forward.clone(), update: update.clone(), ..Activity::default() };
+        let bill = bill(activity, name, Recorded::Arrays { at_once: 1.0 });
+        // No mean conductance, no mean square, no assumed number of pulses enters.
+        assert_relative_eq!(joules(&bill, Pass::Forward, "cells"), 3e-3 * READ, max_relative = 1e-12);
+        assert_relative_eq!(joules(&bill, Pass::Update, "pulses"), 3e-4 * PULSE, max_relative = 1e-12);
+        // Half of the slots are for each polarity, and both take 50 ns; 10 samples.
+        assert_relative_eq!(bill.seconds_per_sample().nominal, 12.0 * 50e-9 / 10.0, max_relative = 1e-12);
+        assert!(bill.constants().all(|constant| !constant.key.ends_with("conductance")));
+    }
+}
+
+#[test]
+fn where_there_are_none_the_middle_of_the_window_stands_for_them() {
+    let forward = PassActivity { driven_cells: 1000, ..PassActivity::default() };
+    let update = PassActivity { set_pulses: 40, reset_pulses: 30, ..PassActivity::default() };
+    let activity = Activity { forward, update, ..Activity::default() };
+    let bits = bill(activity.clone(), "bs-memristor", Recorded::Matrices);
+    // A weight is two cells of 5.5 uS; a weight moves by a pulse on one of them.
+    assert_relative_eq!(joules(&bits, Pass::Forward, "cells"), 2000.0 * 5.5e-6 * READ, max_relative = 1e-12);
+    assert_relative_eq!(joules(&bits, Pass::Update, "pulses"), 70.0 * 5.5e-6 * PULSE, max_relative = 1e-12);
+    let values = bill(activity, "hp-memristor", Recorded::Matrices);
+    let level_square = 0.586;
+    let cells = joules(&values, Pass::Forward, "cells") / joules(&bits, Pass::Forward, "cells");
+    assert_relative_eq!(cells, level_square, max_relative = 1e-12);
+    // Simulated hardware counts cells, not weights.
+    let forward = PassActivity { driven_cells: 1000, ..PassActivity::default() };
+    let counted =
+        bill(Activity { forward, ..Activity::default() }, "bs-memristor", Recorded::Arrays { at_once: 1.0 });
+    assert_relative_eq!(
+        joules(&counted, Pass::Forward, "cells"),
+        1000.0 * 5.5e-6 * READ,
+        max_relative = 1e-12
+    );
+}
+
+#[test]
+fn converters_are_priced_by_their_bits_and_software_by_the_arrays_it_would_take() {
+    let mut forward = PassActivity::default();
+    forward.adc.by_bits[7] = 100;
+    forward.adc.by_bits[3] = 10;
+    forward.dac.by_bits[7] = 50;
+    let bill_of = |forward: &PassActivity, recorded| {
+        bill(Activity { forward: forward.clone(), ..Activity::default() }, "hp-memristor", recorded)
+    };
+    let counted = bill_of(&forward, Recorded::Arrays { at_once: 1.0 });
+    let adc = 100.0 * 1.667e-12 + 10.0 * 0.79e-12;
+    assert_relative_eq!(joules(&counted, Pass::Forward, "ADC"), adc, max_relative = 1e-12);
+    assert_relative_eq!(joules(&counted, Pass::Forward, "DAC"), 50.0 * 0.291e-12, max_relative = 1e-12);
+    let mut software = PassActivity::default();
+    software.adc.unquantised = 266;
+    let reckoned = bill_of(&software, Recorded::Matrices);
+    // 256 columns over the 7 arrays of 785 lines, 10 over the 3 of 257.
+    let conversions = 256.0 * 7.0 + 10.0 * 3.0;
+    assert_relative_eq!(
+        joules(&reckoned, Pass::Forward, "ADC"),
+        conversions * 1.667e-12,
+        max_relative = 1e-12
+    );
+}
+
+#[test]
+fn a_carry_pays_for_its_reads_decisions_pulses_and_counters() {
+    let mut carry = PassActivity {
+        reads: 4,
+        driven_lines: 4,
+        driven_siemens: 1e-3,
+        comparisons: 200,
+        set_pulses: 5,
+        set_siemens: 2e-5,
+        counter_steps: 7,
+        buffer_bits: 64,
+        ..PassActivity::default()
+    };
+    carry.adc.by_bits[7] = 3;
+    let bill =
+        bill(Activity { carry, ..Activity::default() }, "bs-memristor", Recorded::Arrays { at_once: 1.0 });
+    for (component, expected) in [
+        ("cells", 1e-3 * READ),
+        // Lines of 256 cells cross two arrays, those of 10 one: 785 and 257 lines.
+        ("row drivers", 4.0 * (785.0 * 2.0 + 257.0) / 1042.0 * 0.417e-12),
+        ("comparators", 200.0 * 11.5e-15),
+        ("ADC", 3.0 * 1.667e-12),
+        ("pulses", 2e-5 * PULSE),
+        ("counters", 7.0 * 0.251e-12),
+        // 8 bits of each conversion, one of each decision, and what was buffered.
+        ("registers", (3.0 * 8.0 + 200.0 + 64.0) * 9e-15),
+    ] {
+        assert_relative_eq!(joules(&bill, Pass::Carry, component), expected, max_relative = 1e-12);
+    }
+    assert_eq!(bill.joules(&[Pass::Forward, Pass::Backward, Pass::Update]).high, 0.0);
+}
+
+#[test]
+fn decisions_bring_their_own_noise_and_errors_their_derivative() {
+    let forward = PassActivity { comparisons: 256, random_bits: 1040, ..PassActivity::default() };
+    let backward = PassActivity { comparisons: 257, random_bits: 10, ..PassActivity::default() };
+    let activity = Activity { forward, backward, ..Activity::default() };
+    let bits = bill(activity.clone(), "bs-memristor", Recorded::Matrices);
+    // 784 input bits are left.
+    assert_relative_eq!(
+        joules(&bits, Pass::Forward, "random bits"),
+        784.0 * 0.3175e-12,
+        max_relative = 1e-12
+    );
+    assert_relative_eq!(
+        joules(&bits, Pass::Backward, "comparators"),
+        3.0 * 257.0 * 11.5e-15,
+        max_relative = 1e-12
+    );
+    let digital = bill(activity, "bnn-cmos", Recorded::Matrices);
+    assert_relative_eq!(
+        joules(&digital, Pass::Forward, "random bits"),
+        1040.0 * 0.3175e-12,
+        max_relative = 1e-12
+    );
+}
+
+#[test]
+fn a_digital_processor_pays_for_weights_by_the_memory_that_holds_them() {
+    let forward = PassActivity { driven_cells: 1000, ..PassActivity::default() };
+    let update = PassActivity { set_pulses: 100, ..PassActivity::default() };
+    let bill = bill(Activity { forward, update, ..Activity::default() }, "hp-cmos-fp32", Recorded::Matrices);
+    // 45 nm brought to 32 nm at 0.9 V.
+    let scale = (0.9559 * 0.81 - 0.7823 * 0.9 + 0.471) / (1.103 * 0.81 - 0.362 * 0.9 + 0.2767);
+    let product_and_sum = (3.7e-12 + 0.9e-12) * scale;
+    assert_relative_eq!(
+        joules(&bill, Pass::Forward, "arithmetic"),
+        1000.0 * product_and_sum,
+        max_relative = 1e-12
+    );
+    // 814 KB of weights: 1 MB of SRAM, half an access of 64 bits each; a change reads and writes.
+    let access = 100e-12 * scale;
+    assert_relative_eq!(joules(&bill, Pass::Forward, "weight memory"), 500.0 * access, max_relative = 1e-12);
+    assert_relative_eq!(joules(&bill, Pass::Update, "weight memory"), 100.0 * access, max_relative = 1e-12);
+}
+
+#[test]
+fn arrays_that_are_read_at_once_take_no_longer_than_one() {
+    let forward = PassActivity { reads: 140, ..PassActivity::default() };
+    let seconds = |at_once: f64| {
+        let activity = Activity { forward: forward.clone(), ..Activity::default() };
+        bill(activity, "bs-memristor", Recorded::Arrays { at_once }).seconds_per_sample().nominal
+    };
+    // 10 samples, 5 ns a read.
+    assert_relative_eq!(seconds(1.0), 14.0 * 5e-9, max_relative = 1e-12);
+    assert_relative_eq!(seconds(14.0), 5e-9, max_relative = 1e-12);
+}
+
+#[test]
+fn derived_figures_follow_from_joules_and_seconds() {
+    let [bs, _] = activities();
+    let bill = price(&bs, &machine("bs-memristor", Recorded::Matrices), &technology("cmos-32nm"))
+        .expect("everything has a price");
+    let macs = 1000.0 * (785.0 * 256.0 + 257.0 * 10.0 + 257.0 * 10.0);
+    assert_relative_eq!(bill.macs, macs, max_relative = 1e-12);
+    let per_mac = bill.joules_per_mac();
+    assert_relative_eq!(per_mac.nominal, bill.joules(&Pass::MACS).nominal / macs, max_relative = 1e-12);
+    // 2 operations each, in 1e12.
+    assert_relative_eq!(bill.tops_per_watt().nominal, 2e-12 / per_mac.nominal, max_relative = 1e-12);
+    assert_relative_eq!(bill.tops_per_watt().low, 2e-12 / per_mac.high, max_relative = 1e-12);
+    let sample = bill.joules_per_sample().nominal;
+    assert_relative_eq!(bill.watts(), sample / bill.seconds_per_sample().nominal, max_relative = 1e-12);
+    assert_relative_eq!(bill.joules_until(5000.0).nominal, 5000.0 * sample, max_relative = 1e-12);
+    let area: f64 = bill.area_positions().iter().map(|(_, spread)| spread.nominal).sum();
+    assert_relative_eq!(bill.area().nominal, area, max_relative = 1e-12);
+}

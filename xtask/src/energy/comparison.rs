@@ -1,0 +1,522 @@
+//! One comparison: what two rules did, priced on every machine, and the ratios between them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use bitpulse_core::{Activity, SeedPath};
+use bitpulse_energy::counts::{self, OutputError, Rates, Signals};
+use bitpulse_energy::{
+    Architecture, Bill, Constant, Device, Interval, Kind as MachineKind, PartialSums, Pass, Range, Ratio,
+    Recorded, Scenario, Swing, Technology, price,
+};
+use serde::Deserialize;
+
+use crate::spec::near_miss;
+use crate::workspace;
+
+/// Draws of every interval.
+pub const DRAWS: u32 = 4000;
+/// Samples that are reckoned where no run was counted.
+const RECKONED: u64 = 60_000;
+/// The machine that all others are compared with.
+pub const REFERENCE: &str = "bs-memristor";
+
+/// What is compared with what, and what the paper claims of it: `None` where it claims nothing.
+pub const CLAIMS: [(&str, Option<f64>); 5] = [
+    ("hp-memristor", Some(100.0)),
+    ("hp-cmos-fp32", Some(1000.0)),
+    ("hp-cmos-fp16", Some(1000.0)),
+    ("hp-cmos-int8", Some(1000.0)),
+    ("bnn-cmos", None),
+];
+
+/// Parts of the work that a ratio is of.
+pub const PARTS: [(&str, &str, &[Pass]); 3] = [
+    ("forward_mac", "forward reads", &[Pass::Forward]),
+    ("mac", "all reads", &Pass::MACS),
+    ("training_step", "whole step", &Pass::ALL),
+];
+
+/// The rule of a sweep that an activity was counted in, and how it did.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    pub rule: String,
+    pub runs: usize,
+    /// For each run, presented samples and accuracy at the points of its curve.
+    pub curves: Vec<Vec<(f64, f64)>>,
+}
+
+impl Counted {
+    /// Mean samples until held-out accuracy first reaches `accuracy`; `None` where a run does not reach it.
+    pub fn samples_until(&self, accuracy: f64) -> Option<f64> {
+        let reached: Option<Vec<f64>> = self
+            .curves
+            .iter()
+            .map(|curve| curve.iter().find(|(_, reached)| *reached >= accuracy).map(|(samples, _)| *samples))
+            .collect();
+        let reached = reached.filter(|reached| !reached.is_empty())?;
+        Some(reached.iter().sum::<f64>() / reached.len() as f64)
+    }
+}
+
+/// What one of the two rules did.
+#[derive(Clone, Debug)]
+pub struct Work {
+    pub activity: Activity,
+    pub recorded: Recorded,
+    /// Word lines and bit lines of a simulated array, where the simulation had its own.
+    array: Option<usize>,
+    /// Where it was counted; `None` when it was reckoned from rates.
+    pub counted: Option<Counted>,
+}
+
+impl Work {
+    fn reckoned(widths: &[usize], signals: Signals, rates: Rates) -> Self {
+        let activity = counts::expected(widths, signals, rates, RECKONED);
+        Self { activity, recorded: Recorded::Matrices, array: None, counted: None }
+    }
+
+    /// Software has no low digits to carry from: what hardware would do is reckoned.
+    fn carry(&mut self, scenario: &Scenario, device: &Device, widths: &[usize]) {
+        if self.recorded == Recorded::Matrices {
+            let machines = scenario.architectures(device, widths, Recorded::Matrices);
+            let carries = counts::carries(&machines[0].plant, scenario.carry, self.activity.samples);
+            self.activity.carry = carries;
+        }
+    }
+}
+
+/// Everything that prices depend on, and the bills.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    pub technology: Technology,
+    pub scenario: Scenario,
+    pub device: Device,
+    pub widths: Vec<usize>,
+    pub bs: Work,
+    pub hp: Work,
+    pub bills: Vec<Bill>,
+}
+
+/// A ratio with its interval.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    pub nominal: f64,
+    pub interval: Interval,
+    /// Least and greatest that the ranges allow at all, as if no constant were common to both.
+    pub bounds: [f64; 2],
+}
+
+/// What to price with.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    pub technology: PathBuf,
+    pub scenario: PathBuf,
+    pub device: Option<PathBuf>,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self { technology: "cmos-32nm".into(), scenario: "paper".into(), device: None }
+    }
+}
+
+/// A run as a sweep keeps it, as far as prices need it.
+#[derive(Clone, Debug, Deserialize)]
+struct Record {
+    rule: String,
+    network: String,
+    device: String,
+    input: String,
+    forward: String,
+    derivative: String,
+    error: String,
+    update: String,
+    epochs: f64,
+    #[serde(rename = "input-pulses", default = "one")]
+    input_pulses: f64,
+    #[serde(rename = "forward-pulses", default = "one")]
+    forward_pulses: f64,
+    /// 0 where a matrix is one array.
+    #[serde(rename = "array-size", default)]
+    array_size: usize,
+    activity: Activity,
+    #[serde(default)]
+    curve: Vec<Point>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Point {
+    epoch: f64,
+    test_accuracy: Option<f64>,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// Which of the two rules a run is of, if either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Bs,
+    Hp,
+}
+
+impl Record {
+    fn kind(&self) -> Option<Kind> {
+        let [forward, derivative] = [self.forward.as_str(), &self.derivative];
+        match [forward, derivative, &self.error, &self.update] {
+            // The controls with input bits are neither.
+            ["hp", "hp", "hp", "hp"] => (self.input == "analog").then_some(Kind::Hp),
+            ["bs", "bs" | "coincidence", "bs", "bs"] => Some(Kind::Bs),
+            _ => None,
+        }
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        self.network.split('-').filter_map(|width| width.parse().ok()).collect()
+    }
+
+    /// How its activity was counted, and the size of an array where that is simulated.
+    fn recorded(&self) -> (Recorded, Option<usize>) {
+        if self.device == "software" {
+            return (Recorded::Matrices, None);
+        }
+        let pulses = |bits: bool, pulses: f64| if bits { pulses } else { 1.0 };
+        let widths = self.widths();
+        let hidden = widths.len().saturating_sub(2) as f64;
+        let phases = pulses(self.input == "bits", self.input_pulses)
+            + hidden * pulses(self.forward == "bs", self.forward_pulses);
+        let reads = self.activity.forward.reads as f64 / self.activity.samples as f64;
+        let whole = widths.iter().max().map_or(1, |width| width + 1);
+        let size = if self.array_size > 0 { self.array_size } else { whole };
+        (Recorded::Arrays { at_once: (reads / phases).max(1.0) }, Some(size))
+    }
+}
+
+impl Comparison {
+    /// A network of `widths` that nobody trained: both rules reckoned from the rates of the scenario.
+    pub fn reckoned(choice: &Choice, widths: &[usize]) -> Result<Self> {
+        Self::new(choice, widths, None, None)
+    }
+
+    /// What the runs of a sweep in `folder`, or the run in a file, did; a rule that was not run is reckoned. `network`
+    /// picks one of several.
+    pub fn counted(choice: &Choice, path: &Path, network: Option<&[usize]>) -> Result<Self> {
+        let records = records(path)?;
+        let Some(comparison) = Self::of_records(choice, &records, network)? else {
+            bail!(
+                "{}: no run in it is all binary, or all high precision from analog pixels{}",
+                path.display(),
+                if network.is_some() { ", of that network" } else { "" }
+            );
+        };
+        Ok(comparison)
+    }
+
+    /// As [`Comparison::counted`], of a sweep that has runs of both rules; `None` of one that has not.
+    pub fn of_sweep(choice: &Choice, folder: &Path) -> Result<Option<Self>> {
+        let runs = folder.join("runs");
+        if !runs.is_dir() {
+            return Ok(None);
+        }
+        let records = records(folder)?;
+        let both = [Kind::Bs, Kind::Hp].map(|kind| records.iter().any(|record| record.kind() == Some(kind)));
+        // Pulses that no source describes have no price, which is no fault of the sweep.
+        let unpriced =
+            |record: &Record| record.device != "software" && device(Path::new(&record.device)).is_err();
+        if both == [true, true] && !records.iter().any(unpriced) {
+            Self::of_records(choice, &records, None)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn of_records(choice: &Choice, records: &[Record], network: Option<&[usize]>) -> Result<Option<Self>> {
+        let usable = |record: &&Record| {
+            record.kind().is_some() && network.is_none_or(|widths| record.widths() == widths)
+        };
+        let Some(first) = records.iter().find(usable) else {
+            return Ok(None);
+        };
+        let widths = first.widths();
+        let on = &first.device;
+        let of = |kind: Kind| {
+            let matching: Vec<&Record> = records
+                .iter()
+                .filter(|r| r.kind() == Some(kind) && r.widths() == widths && r.device == *on)
+                .collect();
+            // Of several rules of a kind, those like the first.
+            let first = matching.first()?;
+            let alike = matching.iter().filter(|record| record.rule == first.rule);
+            let (recorded, array) = first.recorded();
+            let mut work = Work { activity: Activity::default(), recorded, array, counted: None };
+            let mut counted = Counted { rule: first.rule.clone(), ..Counted::default() };
+            for record in alike {
+                work.activity += &record.activity;
+                counted.runs += 1;
+                let per_epoch = record.activity.samples as f64 / record.epochs;
+                let points = record.curve.iter();
+                counted
+                    .curves
+                    .push(points.filter_map(|p| Some((p.epoch * per_epoch, p.test_accuracy?))).collect());
+            }
+            work.counted = Some(counted);
+            Some(work)
+        };
+        let (bs, hp) = (of(Kind::Bs), of(Kind::Hp));
+        let mut choice = choice.clone();
+        if on != "software" && choice.device.is_none() {
+            choice.device = Some(on.into());
+        }
+        Ok(Some(Self::new(&choice, &widths, bs, hp)?))
+    }
+
+    fn new(choice: &Choice, widths: &[usize], bs: Option<Work>, hp: Option<Work>) -> Result<Self> {
+        let technology = technology(&choice.technology)?;
+        let scenario = scenario(&choice.scenario)?;
+        let device = device(choice.device.as_deref().unwrap_or(Path::new(&scenario.device)))?;
+        let reckon = |signals| Work::reckoned(widths, signals, scenario.rates);
+        let mut bs = bs.unwrap_or_else(|| reckon(Signals::binary_stochastic()));
+        let hp = hp.unwrap_or_else(|| reckon(Signals::high_precision()));
+        bs.carry(&scenario, &device, widths);
+        let mut comparison =
+            Self { technology, scenario, device, widths: widths.to_vec(), bs, hp, bills: Vec::new() };
+        comparison.bills = comparison.price(&comparison.technology, |_| {})?;
+        Ok(comparison)
+    }
+
+    /// Bills of all machines, each changed by `change` first.
+    fn price(&self, technology: &Technology, change: impl Fn(&mut Architecture)) -> Result<Vec<Bill>> {
+        let machines = |recorded| self.scenario.architectures(&self.device, &self.widths, recorded);
+        let names = machines(Recorded::Matrices).into_iter().map(|machine| machine.name);
+        names
+            .map(|name| {
+                let binary = name.starts_with('b');
+                let work = if binary { &self.bs } else { &self.hp };
+                // What cells did says nothing of a digital processor: it would do what the rule does in software.
+                let reckoned = (work.recorded != Recorded::Matrices && name.contains("cmos")).then(|| {
+                    let signals =
+                        if binary { Signals::binary_stochastic() } else { Signals::high_precision() };
+                    Work::reckoned(&self.widths, signals, self.scenario.rates)
+                });
+                let work = reckoned.as_ref().unwrap_or(work);
+                let mut machine = machines(work.recorded)
+                    .into_iter()
+                    .find(|machine| machine.name == name)
+                    .with_context(|| format!("no machine {name}"))?;
+                if let Some(size) = work.array {
+                    (machine.plant.rows, machine.plant.columns) = (size, size);
+                }
+                change(&mut machine);
+                Ok(price(&work.activity, &machine, technology)?)
+            })
+            .collect()
+    }
+
+    /// The same work on other machines: `change` changes each.
+    pub fn with_machines(&self, change: impl Fn(&mut Architecture)) -> Result<Self> {
+        let bills = self.price(&self.technology, change)?;
+        Ok(Self { bills, ..self.clone() })
+    }
+
+    /// The same work with another price list.
+    pub fn with_technology(&self, technology: Technology) -> Result<Self> {
+        let bills = self.price(&technology, |_| {})?;
+        Ok(Self { technology, bills, ..self.clone() })
+    }
+
+    /// The same work on another device.
+    pub fn with_device(&self, device: Device) -> Result<Self> {
+        let mut other = Self { device, ..self.clone() };
+        other.bills = other.price(&other.technology, |_| {})?;
+        Ok(other)
+    }
+
+    /// The same machines, with the work of a binary rule reckoned from `signals` and `rates`.
+    pub fn with_binary_work(&self, signals: Signals, rates: Rates) -> Result<Self> {
+        let mut other = self.clone();
+        other.bs = Work::reckoned(&self.widths, signals, rates);
+        other.bs.carry(&self.scenario, &self.device, &self.widths);
+        other.bills = other.price(&other.technology, |_| {})?;
+        Ok(other)
+    }
+
+    /// What comes out when one thing is otherwise: what it is, and the comparison then.
+    pub fn variants(&self) -> Result<Vec<(&'static str, Self)>> {
+        let same_range = |key: &str, as_of: &str| {
+            let [constant, other] = [key, as_of].map(|key| self.technology.constant(key));
+            let (constant, other) =
+                constant.zip(other).with_context(|| format!("no price for {key} or {as_of}"))?;
+            let list = self.technology.clone();
+            Ok::<_, anyhow::Error>(list.with(Constant { range: other.range, ..constant.clone() }))
+        };
+        let noisy_inputs = same_range("random-bit.energy", "comparator.energy")?;
+        let rates = self.rates().unwrap_or(self.scenario.rates);
+        let race = Signals { output_error: OutputError::Race, ..Signals::binary_stochastic() };
+        let raced = self.with_binary_work(race, rates)?;
+        let integrated = |machine: &mut Architecture| {
+            if let MachineKind::BsMemristor { integrators, .. }
+            | MachineKind::HpMemristor { integrators, .. } = &mut machine.kind
+            {
+                *integrators = true;
+            }
+        };
+        let joined = |machine: &mut Architecture| {
+            if let MachineKind::HpMemristor { partial_sums, .. } = &mut machine.kind {
+                *partial_sums = PartialSums::Analog;
+            }
+        };
+        Ok(vec![
+            ("as documented", self.clone()),
+            (
+                "input bits from the noise of comparators, not from shift registers",
+                self.with_technology(noisy_inputs.clone())?,
+            ),
+            ("outputs decided by a noisy race: no converter left in BS", raced.clone()),
+            ("both of these", raced.with_technology(noisy_inputs)?),
+            ("currents of HP arrays join before one converter", self.with_machines(joined)?),
+            ("an integrator before every comparator and converter", self.with_machines(integrated)?),
+            ("lines driven for 100 ns", self.with_constant("read-time", 100e-9)?),
+            (
+                "CMOS weights in banks of 8 KB",
+                self.with_technology(same_range("sram-1m.energy", "sram-8k.energy")?)?,
+            ),
+            ("prices near 45 nm", self.with_technology(technology(Path::new("cmos-45nm"))?)?),
+        ])
+    }
+
+    /// The same work on machines one of whose own constants is `value`, without range.
+    pub fn with_constant(&self, key: &str, value: f64) -> Result<Self> {
+        self.with_machines(|machine| {
+            for constant in &mut machine.constants {
+                if constant.key == key {
+                    constant.range = Range::exactly(value);
+                }
+            }
+        })
+    }
+
+    /// The bill of a machine.
+    ///
+    /// # Panics
+    /// When no machine is called `name`.
+    pub fn bill(&self, name: &str) -> &Bill {
+        let found = self.bills.iter().find(|bill| bill.architecture == name);
+        found.expect("machines are asked for by the names that scenarios give them")
+    }
+
+    fn ratio(&self, over: &str, passes: &[Pass]) -> Option<Ratio<'_>> {
+        Ratio::new(self.bill(over), self.bill(REFERENCE), passes)
+    }
+
+    /// How many times more `over` takes than the reference for `passes`; `draws` make the interval.
+    pub fn found(&self, over: &str, passes: &[Pass], draws: u32) -> Option<Found> {
+        let ratio = self.ratio(over, passes)?;
+        let interval = ratio.interval(draws, SeedPath::root(1).child("energy"));
+        Some(Found { nominal: ratio.nominal(), interval, bounds: ratio.bounds() })
+    }
+
+    /// What moves that ratio most.
+    pub fn tornado(&self, over: &str, passes: &[Pass]) -> Vec<Swing> {
+        self.ratio(over, passes).map_or_else(Vec::new, |ratio| ratio.tornado())
+    }
+
+    /// Rates that the runs of the binary rule show, where they were counted in software and tell.
+    pub fn rates(&self) -> Option<Rates> {
+        self.bs.counted.as_ref().filter(|_| self.bs.recorded == Recorded::Matrices)?;
+        let Rates { lit_pixels, mean_pixel, .. } = self.scenario.rates;
+        Rates::measured(&self.bs.activity, &self.widths, [lit_pixels, mean_pixel])
+    }
+
+    /// Joules of the reference machine by component over `passes`, nominal, as shares of all, greatest first.
+    pub fn shares(&self, name: &str, passes: &[Pass]) -> Vec<(&'static str, f64)> {
+        let bill = self.bill(name);
+        let all = bill.joules(passes).nominal;
+        let mut shares: BTreeMap<&'static str, f64> = BTreeMap::new();
+        for (pass, component, spread) in bill.positions() {
+            if passes.contains(&pass) {
+                *shares.entry(component).or_default() += spread.nominal / all;
+            }
+        }
+        let mut shares: Vec<_> = shares.into_iter().collect();
+        shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+        shares
+    }
+}
+
+/// The runs of a sweep's folder, or the run of a file, by name.
+fn records(path: &Path) -> Result<Vec<Record>> {
+    let runs = path.join("runs");
+    let mut files = if path.is_dir() {
+        let entries =
+            std::fs::read_dir(&runs).with_context(|| format!("{}: no folder of a sweep", path.display()))?;
+        entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?
+    } else {
+        vec![path.to_path_buf()]
+    };
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    if files.is_empty() {
+        bail!("{}: a run is a file such as runs/NAME/runs/ID.json, a sweep a folder of them", path.display());
+    }
+    files
+        .iter()
+        .map(|file| {
+            let text =
+                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            serde_json::from_str(&text).map_err(|error| anyhow!("{}: {error}", file.display()))
+        })
+        .collect()
+}
+
+/// The text of `name` in the folder `data/{kind}`, or of the file `name`, and what the file is called.
+fn find(kind: &str, name: &Path) -> Result<(String, String)> {
+    let folder = workspace::root().join("data").join(kind);
+    let bare = name.components().count() == 1 && name.extension().is_none();
+    let path = if bare { folder.join(name).with_extension("toml") } else { name.to_owned() };
+    let text = std::fs::read_to_string(&path).with_context(|| {
+        let known: Vec<String> = std::fs::read_dir(&folder)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_string_lossy().into_owned()))
+            .collect();
+        let wanted = name.to_string_lossy();
+        let near = near_miss(&wanted, known.iter().map(String::as_str));
+        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        format!("cannot read {}{near}", path.display())
+    })?;
+    Ok((path.display().to_string(), text))
+}
+
+/// The technology called `name`, in data/technologies or a file.
+pub fn technology(name: &Path) -> Result<Technology> {
+    let (file, text) = find("technologies", name)?;
+    Ok(Technology::from_toml(&file, &text)?)
+}
+
+fn scenario(name: &Path) -> Result<Scenario> {
+    let (file, text) = find("scenarios", name)?;
+    Ok(Scenario::from_toml(&file, &text)?)
+}
+
+fn device(name: &Path) -> Result<Device> {
+    let (file, text) = find("devices", name)?;
+    let preset = bitpulse_device::Device::from_toml(&text).with_context(|| file.clone())?;
+    priced(&preset)
+        .with_context(|| format!("{file}: the pulses have no amplitude or width, so they have no price"))
+}
+
+/// What prices need of a preset; `None` when its pulses are not known.
+pub fn priced(preset: &bitpulse_device::Device) -> Option<Device> {
+    let spec = preset.spec();
+    let window = preset.window();
+    Some(Device {
+        name: spec.name.clone(),
+        window: [window.g_min, window.g_max],
+        set: (spec.pulse.set_amplitude?, spec.pulse.set_width?),
+        reset: (spec.pulse.reset_amplitude?, spec.pulse.reset_width?),
+        source: format!("{}; {}", spec.source.citation, spec.source.table),
+    })
+}

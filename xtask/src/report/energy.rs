@@ -1,0 +1,601 @@
+//! The section on energy: what the counts of a sweep cost, how many times more other machines take, and what that
+//! depends on.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Result;
+use bitpulse_device::load_folder;
+use bitpulse_energy::counts::{Rates, Signals};
+use bitpulse_energy::{Dimension, Kind, Pass, Swing};
+use maud::{Markup, html};
+use plotters::coord::ranged1d::Ranged;
+use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
+
+use super::figure::{Axis, Hover, Ink, Panel, Point, Series, Spread, WIDTH, finish, size};
+use crate::energy::comparison::{
+    CLAIMS, Choice, Comparison, DRAWS, Found, PARTS, REFERENCE, priced, technology,
+};
+use crate::energy::print::{times, verdicts};
+use crate::plot::{AXIS, COOL, GRID, QUIET, TEXT, UNIT, WARM, label_style, small, words};
+use crate::workspace;
+
+/// Draws behind a point of a curve.
+const CURVE_DRAWS: u32 = 400;
+/// Constants that a tornado shows.
+const SWINGS: usize = 9;
+
+/// Components that are drawn in one colour.
+const GROUPS: [(&str, Ink, &[&str]); 9] = [
+    ("cells", WARM[0], &["cells"]),
+    ("lines and gates", WARM[1], &["lines", "access gates"]),
+    ("pulses", WARM[2], &["pulses"]),
+    ("drivers, DAC", COOL[0], &["row drivers", "DAC"]),
+    ("ADC and behind it", COOL[4], &["ADC", "sample and hold", "partial sums", "integrators"]),
+    ("comparators", COOL[1], &["comparators"]),
+    ("random bits", COOL[2], &["random bits"]),
+    ("logic", COOL[3], &["registers", "activations", "arithmetic", "counters"]),
+    ("memories", AXIS, &["weight memory", "activation memory"]),
+];
+
+/// Machines whose bills are drawn.
+const DRAWN: [&str; 4] = [REFERENCE, "hp-memristor", "hp-cmos-fp32", "bnn-cmos"];
+
+/// The section of the sweep in `dir`; nothing where it has not both rules.
+pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
+    let Some(found) = Comparison::of_sweep(&Choice::default(), dir)? else {
+        return Ok(None);
+    };
+    let network = found.widths.iter().map(ToString::to_string).collect::<Vec<_>>().join("-");
+    let of = |work: &crate::energy::comparison::Work| {
+        work.counted.as_ref().map_or_else(String::new, |c| format!("{} ({} runs)", c.rule, c.runs))
+    };
+    Ok(Some(html! {
+        p {
+            "Counted events of " (network) ", rules " (of(&found.bs)) " and " (of(&found.hp))
+            ", priced with " code { (found.technology.name()) } " on the machines of the scenario "
+            code { (found.scenario.name) } " with " code { (found.device.name) } " cells. The machine is compared with "
+            code { (REFERENCE) } "; a constant that enters both sides moves both. No chip was measured."
+        }
+        @for sentence in verdicts(&found) { p.claim { (sentence) } }
+        (ratio_table(&found))
+        div.figures {
+            figure { (ratio_plot(&found)?) figcaption {
+                "Dots: every constant nominal. Bars: 95 % of " (DRAWS) " draws of all constants over their cited ranges "
+                "(triangular in the logarithm). Long ticks: what the paper claims for multiply-accumulates."
+            } }
+            figure { (bars(&found)?) (legend()) figcaption {
+                "Where the nominal energy of one training step goes, each machine’s whole being its full width; by pass, and "
+                "within it by component. The figure at the right is that whole, per sample."
+            } }
+        }
+        h3 { "Bills" }
+        (bill_table(&found))
+        h3 { "What the ratios depend on" }
+        div.figures {
+            figure { (tornado(&found, "hp-memristor")?) figcaption { "hp-memristor over " (REFERENCE) ", all reads: one constant at a time at the ends of its range." } }
+            figure { (tornado(&found, "hp-cmos-fp32")?) figcaption { "The same for hp-cmos-fp32." } }
+        }
+        figure.wide {
+            div.panels { @for panel in curves(&found)? { (panel.draw()?) } }
+            figcaption {
+                "How many times the energy of " (REFERENCE) " the others take when one thing varies; lines: nominal, bands: 95 % of "
+                (CURVE_DRAWS) " draws. Activity of forward bits is reckoned, all else is as counted."
+            }
+        }
+        h3 { "If one thing were otherwise" }
+        (variant_table(&found)?)
+        h3 { "How far tools disagree" }
+        (tool_table()?)
+        h3 { "What was assumed" }
+        (assumption_table(&found))
+    }))
+}
+
+/// Nominal and interval in one cell.
+fn cell(found: Option<Found>) -> Markup {
+    html! {
+        @if let Some(found) = found {
+            b { (times(found.nominal)) } " "
+            span.half { "[" (times(found.interval.low)) " to " (times(found.interval.high)) "]" }
+        }
+    }
+}
+
+fn ratio_table(found: &Comparison) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th { "Times the energy of " (REFERENCE) }
+                @for (_, title, _) in PARTS { th.n { (title) } }
+                th.n { "claimed for MAC" } th.n { "median, all reads" } th.n { "bounds, all reads" }
+            } }
+            tbody { @for (over, claim) in CLAIMS { tr {
+                td { (over) }
+                @for (_, _, passes) in PARTS { td.n { (cell(found.found(over, passes, DRAWS))) } }
+                td.n { @if let Some(claim) = claim { (times(claim)) } @else { "–" } }
+                @if let Some(reads) = found.found(over, &Pass::MACS, DRAWS) {
+                    td.n { (times(reads.interval.median)) }
+                    td.n { (times(reads.bounds[0])) " to " (times(reads.bounds[1])) }
+                }
+            } } }
+        } }
+        p.caption {
+            "Energy per presented sample, so per dense multiply-accumulate too: all machines divide by the same. Whole step: "
+            "reads, writing and carry. Bounds: the least and the greatest that interval arithmetic allows when it does not know "
+            "that a constant is common to both sides."
+        }
+    }
+}
+
+fn spread(value: bitpulse_energy::Spread, dimension: Dimension) -> Markup {
+    html! {
+        b { (dimension.show(value.nominal)) } br;
+        span.half { (dimension.show(value.low)) " to " (dimension.show(value.high)) }
+    }
+}
+
+fn bill_table(found: &Comparison) -> Markup {
+    let incomplete: Vec<String> = (found.bills.iter())
+        .filter(|bill| !bill.unpriced_area.is_empty())
+        .map(|bill| format!("{} without {}", bill.architecture, bill.unpriced_area.join(", ")))
+        .collect();
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th { "Machine" } th.n { "J per MAC, forward" } th.n { "J per MAC, reads" } th.n { "J per training sample" }
+                th.n { "latency per sample" } th.n { "mean power" } th.n { "TOPS/W" } th.n { "area" }
+            } }
+            tbody { @for bill in &found.bills { tr {
+                td { (bill.architecture) }
+                td.n { (spread(bill.joules_per_forward_mac(), Dimension::Energy)) }
+                td.n { (spread(bill.joules_per_mac(), Dimension::Energy)) }
+                td.n { (spread(bill.joules_per_sample(), Dimension::Energy)) }
+                td.n { (spread(bill.seconds_per_sample(), Dimension::Time)) }
+                td.n { (format!("{:.2} mW", 1e3 * bill.watts())) }
+                td.n { (times(bill.tops_per_watt().nominal)) }
+                td.n { (spread(bill.area(), Dimension::Area)) }
+            } } }
+        } }
+        p.caption {
+            "Nominal; below it with every constant at its low and at its high end. Latency: layers one after the other, arrays of a "
+            "layer at once, columns of a converter in turn, nothing overlapping; digital processors do "
+            (found.scenario.mac_units) " operations at once and never wait for memory. Area: what has a cited area"
+            @if !incomplete.is_empty() { " (" (incomplete.join("; ")) ")" }
+            "; CMOS weights in eDRAM, integer arithmetic standing for floating point, which is more."
+        }
+    }
+}
+
+fn legend() -> Markup {
+    html! { p.legend { @for (name, ink, _) in GROUPS {
+        span { span.swatch style={ "background:" (ink.variable()) } {} (name) } " "
+    } } }
+}
+
+/// One bar for each machine, as wide as the plot, cut by pass and component.
+fn bars(found: &Comparison) -> Result<Markup> {
+    const ROW: i32 = 56;
+    const LEFT: i32 = 6;
+    const RIGHT: i32 = WIDTH - 6;
+    let height = ROW * DRAWN.len() as i32 + 4;
+    let mut drawn = String::new();
+    let mut texts: Vec<(i32, i32, i32, String)> = vec![];
+    {
+        let root = SVGBackend::with_string(&mut drawn, size(height)).into_drawing_area();
+        for (row, name) in DRAWN.iter().enumerate() {
+            let bill = found.bill(name);
+            let all = bill.joules(&Pass::ALL).nominal;
+            let top = ROW * row as i32;
+            root.draw(&words(name, (LEFT, top + 12), &label_style(TEXT), HPos::Left))?;
+            let whole = Dimension::Energy.show(all / bill.samples);
+            root.draw(&words(&whole, (RIGHT, top + 12), &small(TEXT), HPos::Right))?;
+            let mut x = f64::from(LEFT);
+            for pass in Pass::ALL {
+                let begin = x;
+                for (group, ink, components) in GROUPS {
+                    let of_group = bill
+                        .positions()
+                        .into_iter()
+                        .filter(|(of, component, _)| *of == pass && components.contains(component));
+                    let joules: f64 = of_group.map(|(.., spread)| spread.nominal).sum();
+                    let width = joules / all * f64::from(RIGHT - LEFT);
+                    if width <= 0.0 {
+                        continue;
+                    }
+                    let unit = f64::from(UNIT);
+                    let ends = [(x * unit) as i32, ((x + width) * unit).ceil() as i32];
+                    let corners = [(ends[0], (top + 22) * UNIT), (ends[1], (top + 40) * UNIT)];
+                    root.draw(&Rectangle::new(corners, ink.colour().filled()))?;
+                    let share = 100.0 * joules / all;
+                    let joules = Dimension::Energy.show(joules / bill.samples);
+                    texts.push((
+                        ends[0],
+                        ends[1],
+                        top,
+                        format!("{name}, {pass}, {group}: {joules}, {share:.1} %"),
+                    ));
+                    x += width;
+                }
+                let width = x - begin;
+                if width > 0.0 {
+                    let line = vec![
+                        ((begin + 1.0) as i32 * UNIT, (top + 42) * UNIT),
+                        ((x - 1.0).max(begin + 1.0) as i32 * UNIT, (top + 42) * UNIT),
+                    ];
+                    root.draw(&PathElement::new(line, AXIS.colour().stroke_width(UNIT as u32)))?;
+                }
+                if width > 7.5 * pass.name().len() as f64 {
+                    let middle = f64::midpoint(begin, x) as i32;
+                    root.draw(&words(pass.name(), (middle, top + 50), &small(QUIET), HPos::Center))?;
+                }
+            }
+        }
+        root.present()?;
+    }
+    let hover: Vec<Hover> = texts
+        .iter()
+        .map(|(left, right, top, text)| Hover {
+            left: *left,
+            top: (top + 20) * UNIT,
+            width: (right - left).max(UNIT),
+            height: 24 * UNIT,
+            text,
+        })
+        .collect();
+    let title = "Where the energy goes";
+    Ok(finish(
+        &drawn,
+        size(height),
+        &hover,
+        title,
+        "Energy bars: shares of a training step by pass and component",
+    ))
+}
+
+/// Positions in page pixels across a plot of logarithmic scale.
+fn across(axis: &Axis, [left, right]: [i32; 2]) -> impl Fn(f64) -> i32 + '_ {
+    move |value| axis.map(&value, (left * UNIT, right * UNIT))
+}
+
+/// The axis of a plot at its foot, and faint lines up from its ticks.
+fn foot(root: &crate::plot::Area<'_>, axis: &Axis, ends: [i32; 2], bottom: i32, title: &str) -> Result<()> {
+    let x = across(axis, ends);
+    for (tick, label) in &axis.ticks {
+        let line = vec![(x(*tick), 4 * UNIT), (x(*tick), bottom * UNIT)];
+        root.draw(&PathElement::new(line, GRID.colour().stroke_width(UNIT as u32)))?;
+        root.draw(&words(label, (x(*tick) / UNIT, bottom + 12), &small(QUIET), HPos::Center))?;
+    }
+    let base = vec![(ends[0] * UNIT, bottom * UNIT), (ends[1] * UNIT, bottom * UNIT)];
+    root.draw(&PathElement::new(base, AXIS.colour().stroke_width(UNIT as u32)))?;
+    let middle = i32::midpoint(ends[0], ends[1]);
+    root.draw(&words(title, (middle, bottom + 32), &small(QUIET), HPos::Center))?;
+    Ok(())
+}
+
+/// Ratios with their intervals, a row for each machine and part.
+fn ratio_plot(found: &Comparison) -> Result<Markup> {
+    const ROW: i32 = 18;
+    const HEAD: i32 = 20;
+    const LEFT: i32 = 104;
+    let ends = [LEFT, WIDTH - 14];
+    let rows: Vec<(&str, usize, &str, Found)> = CLAIMS
+        .iter()
+        .flat_map(|(over, _)| {
+            PARTS.iter().enumerate().filter_map(move |(n, (_, title, passes))| {
+                Some((*over, n, *title, found.found(over, passes, DRAWS)?))
+            })
+        })
+        .collect();
+    let values = rows.iter().flat_map(|(.., f)| [f.interval.low, f.interval.high, f.nominal]);
+    let axis = Axis::logarithmic(values.chain([1.0, 1000.0]));
+    let bottom = 4 + rows.len() as i32 * ROW + (HEAD + 4) * CLAIMS.len() as i32;
+    let height = bottom + 46;
+    let mut drawn = String::new();
+    let mut texts: Vec<(i32, String)> = vec![];
+    {
+        let root = SVGBackend::with_string(&mut drawn, size(height)).into_drawing_area();
+        foot(&root, &axis, ends, bottom, &format!("times the energy of {REFERENCE}"))?;
+        let x = across(&axis, ends);
+        let mut y = 4;
+        for (over, claim) in CLAIMS {
+            root.draw(&words(over, (4, y + HEAD / 2), &label_style(TEXT), HPos::Left))?;
+            y += HEAD;
+            let top = y;
+            for (_, n, title, ratio) in rows.iter().filter(|(of, ..)| *of == over) {
+                let middle = y + ROW / 2;
+                let ink = [COOL[0], COOL[1], COOL[2]][*n];
+                root.draw(&words(title, (LEFT - 8, middle), &small(ink), HPos::Right))?;
+                let bar =
+                    vec![(x(ratio.interval.low), middle * UNIT), (x(ratio.interval.high), middle * UNIT)];
+                root.draw(&PathElement::new(bar, ink.colour().stroke_width(5 * UNIT as u32 / 2)))?;
+                let at = (x(ratio.nominal), middle * UNIT);
+                root.draw(&Circle::new(at, 5 * UNIT, ink.colour().filled()))?;
+                texts.push((
+                    y,
+                    format!(
+                        "{over}, {title}: {} [{} to {}]",
+                        times(ratio.nominal),
+                        times(ratio.interval.low),
+                        times(ratio.interval.high)
+                    ),
+                ));
+                y += ROW;
+            }
+            if let Some(claim) = claim {
+                let line = vec![(x(claim), top * UNIT), (x(claim), y * UNIT)];
+                root.draw(&PathElement::new(line, WARM[0].colour().stroke_width(2 * UNIT as u32)))?;
+            }
+            y += 4;
+        }
+        root.present()?;
+    }
+    let hover: Vec<Hover> = texts
+        .iter()
+        .map(|(top, text)| Hover { left: 0, top: top * UNIT, width: WIDTH * UNIT, height: ROW * UNIT, text })
+        .collect();
+    Ok(finish(&drawn, size(height), &hover, "Against each machine", "Energy ratios with intervals"))
+}
+
+/// Bars from the low to the high end of each constant, around the nominal ratio.
+fn tornado(found: &Comparison, over: &str) -> Result<Markup> {
+    const ROW: i32 = 24;
+    const LEFT: i32 = 172;
+    let ends = [LEFT, WIDTH - 14];
+    let swings: Vec<Swing> = found.tornado(over, &Pass::MACS).into_iter().take(SWINGS).collect();
+    let nominal = found.found(over, &Pass::MACS, 1).map_or(1.0, |found| found.nominal);
+    let axis = Axis::logarithmic(swings.iter().flat_map(|s| [s.at_low, s.at_high]).chain([nominal]));
+    let bottom = 4 + ROW * swings.len() as i32;
+    let height = bottom + 46;
+    let mut drawn = String::new();
+    let texts: Vec<String> = swings
+        .iter()
+        .map(|s| {
+            format!("{}: {} at its low end, {} at its high end", s.key, times(s.at_low), times(s.at_high))
+        })
+        .collect();
+    {
+        let root = SVGBackend::with_string(&mut drawn, size(height)).into_drawing_area();
+        foot(&root, &axis, ends, bottom, &format!("{over} / {REFERENCE}"))?;
+        let x = across(&axis, ends);
+        for (row, swing) in swings.iter().enumerate() {
+            let top = 4 + ROW * row as i32;
+            root.draw(&words(&swing.key, (LEFT - 8, top + ROW / 2), &small(TEXT), HPos::Right))?;
+            for (end, ink) in [(swing.at_low, COOL[0]), (swing.at_high, WARM[0])] {
+                let mut sides = [x(nominal), x(end)];
+                sides.sort_unstable();
+                let corners = [(sides[0], (top + 5) * UNIT), (sides[1], (top + ROW - 5) * UNIT)];
+                root.draw(&Rectangle::new(corners, ink.colour().filled()))?;
+            }
+        }
+        let line = vec![(x(nominal), 4 * UNIT), (x(nominal), bottom * UNIT)];
+        root.draw(&PathElement::new(line, TEXT.colour().stroke_width(UNIT as u32)))?;
+        root.present()?;
+    }
+    let hover: Vec<Hover> = texts
+        .iter()
+        .enumerate()
+        .map(|(row, text)| Hover {
+            left: 0,
+            top: (4 + ROW * row as i32) * UNIT,
+            width: WIDTH * UNIT,
+            height: ROW * UNIT,
+            text,
+        })
+        .collect();
+    let title = format!("What moves {over}");
+    let legend = html! { p.legend {
+        span { span.swatch style={ "background:" (COOL[0].variable()) } {} "constant at its low end" } " "
+        span { span.swatch style={ "background:" (WARM[0].variable()) } {} "at its high end" }
+    } };
+    let drawing =
+        finish(&drawn, size(height), &hover, &title, &format!("Tornado of {over}: constants at their ends"));
+    Ok(html! { (drawing) (legend) })
+}
+
+/// A ratio against something that varies.
+struct Curve<'a> {
+    title: &'a str,
+    x_title: &'a str,
+    logarithmic: bool,
+    /// Ratios that are drawn: machine, passes, label, ink.
+    lines: &'a [(&'a str, &'a [Pass], &'a str, Ink)],
+    /// What is claimed, where one thing is.
+    claim: Option<f64>,
+}
+
+impl Curve<'_> {
+    /// `points`: what varies, in words too, and the comparison there.
+    fn panel(&self, points: &[(f64, String, Comparison)]) -> Panel {
+        let mut series: Vec<Series> = vec![];
+        for (over, passes, label, ink) in self.lines {
+            let points = points.iter().filter_map(|(x, _, there)| {
+                let ratio = there.found(over, passes, CURVE_DRAWS)?;
+                let (low, high) = (ratio.interval.low, ratio.interval.high);
+                Some(Point { x: *x, mid: ratio.nominal, low, high })
+            });
+            series.push(Series { label: (*label).to_owned(), ink: *ink, points: points.collect() });
+        }
+        let hover = points
+            .iter()
+            .enumerate()
+            .map(|(n, (x, what, _))| {
+                let mut text = what.clone();
+                for line in &series {
+                    if let Some(p) = line.points.get(n) {
+                        let [mid, low, high] = [p.mid, p.low, p.high].map(times);
+                        let _ = write!(text, "\n{}: {mid} [{low} to {high}]", line.label);
+                    }
+                }
+                (*x, text)
+            })
+            .collect();
+        let xs = || points.iter().map(|(x, ..)| *x);
+        if let (Some(claim), Some(first), Some(last)) = (self.claim, xs().next(), xs().next_back()) {
+            let flat = |x| Point { x, mid: claim, low: claim, high: claim };
+            series.push(Series {
+                label: "claim".into(),
+                ink: WARM[0],
+                points: vec![flat(first), flat(last)],
+            });
+        }
+        let values = series.iter().flat_map(|line| &line.points).flat_map(|p| [p.low, p.high, p.mid]);
+        let y = Axis::logarithmic(values);
+        Panel {
+            title: self.title.into(),
+            x: if self.logarithmic { Axis::logarithmic(xs()) } else { Axis::linear(xs()) },
+            y,
+            x_title: self.x_title.into(),
+            y_title: format!("times the energy of {REFERENCE}"),
+            spread: Spread::Band,
+            series,
+            hover,
+        }
+    }
+}
+
+fn curves(found: &Comparison) -> Result<Vec<Panel>> {
+    const MEMRISTOR: &[(&str, &[Pass], &str, Ink)] = &[
+        ("hp-memristor", &Pass::MACS, "HP reads", COOL[0]),
+        ("hp-memristor", &Pass::ALL, "HP whole step", COOL[2]),
+    ];
+    let curve = |title, x_title, logarithmic| Curve {
+        title,
+        x_title,
+        logarithmic,
+        lines: MEMRISTOR,
+        claim: Some(100.0),
+    };
+    let mut bits = vec![];
+    for b in 4..=10_u8 {
+        let there = found.with_machines(|machine| {
+            if let Kind::BsMemristor { adc_bits, .. } | Kind::HpMemristor { adc_bits, .. } = &mut machine.kind
+            {
+                *adc_bits = b;
+            }
+        })?;
+        bits.push((f64::from(b), format!("{b} bits"), there));
+    }
+    let mut sizes = vec![];
+    for lines in [32, 64, 128, 256, 512, 1024] {
+        let there = found.with_machines(|machine| {
+            let plant = &mut machine.plant;
+            (plant.rows, plant.columns, plant.columns_per_adc) = (lines, lines, lines as f64);
+        })?;
+        sizes.push((lines as f64, format!("{lines} x {lines}"), there));
+    }
+    let mut times_s = vec![];
+    for ns in [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0] {
+        times_s.push((ns, format!("{ns} ns"), found.with_constant("read-time", ns * 1e-9)?));
+    }
+    let mut devices = vec![];
+    for preset in load_folder(&workspace::root().join("data/devices"))?.values() {
+        if let Some(device) = priced(preset) {
+            let picojoules = device.set_joules() * 1e12;
+            let what = format!("{}: {picojoules:.3} pJ a SET pulse", device.name);
+            devices.push((picojoules, what, found.with_device(device)?));
+        }
+    }
+    devices.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let rates = found.rates().unwrap_or(found.scenario.rates);
+    let mut activities = vec![];
+    for share in [0.02, 0.05, 0.1, 0.2, 0.5, 1.0] {
+        let rates = Rates { mean_pixel: share, hidden_bits: share, ..rates };
+        let there = found.with_binary_work(Signals::binary_stochastic(), rates)?;
+        activities.push((100.0 * share, format!("{:.0} % of bits on", 100.0 * share), there));
+    }
+    Ok(vec![
+        curve("Bits of the converters", "bits of an ADC", false).panel(&bits),
+        curve("Size of an array", "word lines and bit lines", true).panel(&sizes),
+        curve("Time of a read", "ns", true).panel(&times_s),
+        curve("Activity of forward bits", "bits that are on, %", true).panel(&activities),
+        Curve {
+            title: "Pulses of each device",
+            x_title: "energy of a SET pulse, pJ",
+            logarithmic: true,
+            lines: &[
+                ("hp-memristor", &Pass::ALL, "HP memristor, whole step", COOL[2]),
+                ("hp-cmos-fp32", &Pass::ALL, "FP32 CMOS, whole step", COOL[0]),
+                ("hp-cmos-int8", &Pass::ALL, "INT8 CMOS, whole step", COOL[1]),
+            ],
+            claim: None,
+        }
+        .panel(&devices),
+    ])
+}
+
+fn variant_table(found: &Comparison) -> Result<Markup> {
+    const COLUMNS: [(&str, &str, &[Pass]); 5] = [
+        ("hp-memristor", "hp-memristor, all reads", &Pass::MACS),
+        ("hp-memristor", "hp-memristor, whole step", &Pass::ALL),
+        ("hp-cmos-fp32", "hp-cmos-fp32, all reads", &Pass::MACS),
+        ("hp-cmos-int8", "hp-cmos-int8, all reads", &Pass::MACS),
+        ("bnn-cmos", "bnn-cmos, all reads", &Pass::MACS),
+    ];
+    let variants = found.variants()?;
+    Ok(html! {
+        div.scroll { table {
+            thead { tr { th { "Times the energy of " (REFERENCE) } @for (_, title, _) in COLUMNS { th.n { (title) } } } }
+            tbody { @for (what, variant) in &variants { tr {
+                td { (what) }
+                @for (over, _, passes) in COLUMNS { td.n { (cell(variant.found(over, passes, CURVE_DRAWS))) } }
+            } } }
+        } }
+        p.caption { "Each row changes one thing and nothing else; nominal and 95 % of " (CURVE_DRAWS) " draws." }
+    })
+}
+
+fn tool_table() -> Result<Markup> {
+    const PARTS: [(&str, &str); 3] = [
+        ("8-bit conversion", "adc-8.energy"),
+        ("one-bit decision", "comparator.energy"),
+        ("one-bit drive of a line", "row-driver.energy"),
+    ];
+    let mut tools = vec![];
+    for name in ["tool-accelergy", "tool-mnsim", "tool-neurosim", "cmos-32nm"] {
+        tools.push(technology(Path::new(name))?);
+    }
+    Ok(html! {
+        div.scroll { table {
+            thead { tr { th { "Price of" } @for tool in &tools { th.n { (tool.name()) } } th.n { "most by least, tools" } } }
+            tbody { @for (part, key) in PARTS {
+                @let prices: Vec<Option<f64>> = tools.iter().map(|tool| Some(tool.constant(key)?.range.nominal)).collect();
+                @let of_tools: Vec<f64> = prices[..3].iter().flatten().copied().collect();
+                @let most = of_tools.iter().copied().fold(0.0, f64::max);
+                @let least = of_tools.iter().copied().fold(f64::INFINITY, f64::min);
+                tr {
+                    td { (part) }
+                    @for price in prices { td.n { @if let Some(price) = price { (Dimension::Energy.show(price)) } @else { "–" } } }
+                    td.n { (times(most / least)) }
+                }
+            } }
+        } }
+        p.caption {
+            "The same part at 32 nm, as single tools price it and as the mixed list does. Any ratio of this section is worth no more "
+            "than the price list behind it; data/technologies has the source of every number."
+        }
+    })
+}
+
+fn assumption_table(found: &Comparison) -> Markup {
+    html! {
+        details {
+            summary { "Every assumption of the scenario, with its source" }
+            div.scroll { table {
+                thead { tr { th { "Key" } th.n { "Value" } th { "What it is" } th { "Source" } } }
+                tbody {
+                    @for constant in found.scenario.constants.values() { tr {
+                        td { (constant.key) }
+                        td.n { (spread(bitpulse_energy::Spread { low: constant.range.low, nominal: constant.range.nominal, high: constant.range.high }, constant.dimension)) }
+                        td { (constant.definition) }
+                        td { (constant.sources.join(" | ")) }
+                    } }
+                    @for assumption in &found.scenario.assumptions { tr {
+                        td { (assumption.key) } td.n { (assumption.value) } td { (assumption.definition) } td { (assumption.source) }
+                    } }
+                }
+            } }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Runs on the threads of this machine.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use rayon::prelude::*;
+use tracing::{info, warn};
+
+use super::folder::{Claim, Folder, Held, RunFolder, holder};
+use super::progress::{Progress, RunProgress};
+use super::stop::Stop;
+use crate::data::Prepared;
+use crate::record::RunRecord;
+use crate::spec::{Run, SplitSpec};
+use crate::train::{self, Checkpoint, Keeper, Position};
+
+pub struct Options {
+    pub jobs: usize,
+    pub checkpoint_every: Duration,
+    pub keep_checkpoints: bool,
+}
+
+/// How the runs of a sweep ended.
+#[derive(Default)]
+pub struct Ended {
+    /// Runs that this process finished.
+    pub done: usize,
+    /// Runs that were done already.
+    pub skipped: usize,
+    /// Runs that failed, and why.
+    pub failed: Vec<(String, String)>,
+}
+
+/// How one run ended.
+enum End {
+    Done,
+    Skipped,
+    Failed(String),
+    /// Another process has it.
+    Busy,
+    Stopped,
+}
+
+/// How often a run that another process has is looked at again.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Runs `runs`, and waits for those that other processes have.
+///
+/// # Errors
+/// When the folder cannot be written: then nothing more is begun. A run that fails does not stop the others.
+pub fn run_all(
+    folder: &Folder,
+    runs: &[&Run],
+    data: &BTreeMap<SplitSpec, Arc<Prepared>>,
+    options: &Options,
+    stop: &Stop,
+) -> Result<Ended> {
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(options.jobs).build()?;
+    let progress = Progress::new(runs, options.jobs);
+    let ended = Mutex::new(Ended::default());
+    let mut open = runs.to_vec();
+    while !open.is_empty() {
+        let busy = Mutex::new(Vec::new());
+        threads.install(|| {
+            // One run at a time to each thread: runs differ too much in length to be dealt out in blocks.
+            open.par_iter().with_max_len(1).try_for_each(|run| -> Result<()> {
+                let end = one(&folder.of(run), run, &data[&run.split], options, stop, &progress)?;
+                let mut ended = ended.lock().expect("no thread panics while it holds this lock");
+                match end {
+                    End::Done => ended.done += 1,
+                    End::Skipped => ended.skipped += 1,
+                    End::Failed(message) => ended.failed.push((run.id.clone(), message)),
+                    End::Busy => busy.lock().expect("no thread panics while it holds this lock").push(*run),
+                    End::Stopped => {}
+                }
+                Ok(())
+            })
+        })?;
+        open = busy.into_inner().expect("no thread panicked while it held this lock");
+        if stop.asked() {
+            break;
+        }
+        if !open.is_empty() {
+            progress.wait(open.len());
+            std::thread::sleep(PATIENCE);
+        }
+    }
+    progress.clear();
+    let mut ended = ended.into_inner().expect("no thread panicked while it held this lock");
+    ended.failed.sort();
+    Ok(ended)
+}
+
+fn one(
+    folder: &RunFolder,
+    run: &Run,
+    data: &Prepared,
+    options: &Options,
+    stop: &Stop,
+    progress: &Progress,
+) -> Result<End> {
+    if stop.asked() {
+        return Ok(End::Stopped);
+    }
+    if matches!(folder.is_done(), Ok(true)) {
+        progress.skip(run);
+        return Ok(End::Skipped);
+    }
+    let Claim::Held(held) = folder.claim()? else {
+        return Ok(End::Busy);
+    };
+    // Once more, now that nobody else can change it.
+    match folder.is_done() {
+        Ok(true) => {
+            progress.skip(run);
+            return Ok(End::Skipped);
+        }
+        Ok(false) => {}
+        Err(damage) => {
+            warn!("{} ({}) is damaged and done again: {damage:#}", run.id, folder.name());
+            held.log(&format!("done again, for it is damaged: {damage:#}"));
+        }
+    }
+    held.begin_anew()?;
+    let from = held.checkpoint().unwrap_or_else(|damage| {
+        warn!("{} ({}) begins anew, for its checkpoint is damaged: {damage:#}", run.id, folder.name());
+        held.log(&format!("begins anew, for its checkpoint is damaged: {damage:#}"));
+        None
+    });
+    let samples = from.as_ref().map_or(0, |from| from.activity.samples);
+    held.log(&format!("{} goes on after {samples} samples", holder()));
+    let mut watch = Watch {
+        run,
+        held: &held,
+        options,
+        stop,
+        progress: progress.start(run, samples),
+        kept_at: Instant::now(),
+        trained: None,
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| train::execute(run, data, from, &mut watch)))
+        .unwrap_or_else(|panic| Err(anyhow!("{}", panic_message(&*panic))));
+    let Watch { progress: bar, trained, .. } = watch;
+    conclude(run, &held, result, trained.as_ref(), bar)
+}
+
+fn conclude(
+    run: &Run,
+    held: &Held,
+    result: Result<Option<RunRecord>>,
+    trained: Option<&Checkpoint>,
+    bar: RunProgress,
+) -> Result<End> {
+    match result {
+        Ok(Some(record)) => {
+            held.finish(run, &record, trained)?;
+            held.log("done");
+            bar.finish(&record);
+            Ok(End::Done)
+        }
+        Ok(None) => {
+            held.log("stopped");
+            info!("{}: stopped, and kept", run.id);
+            bar.clear();
+            Ok(End::Stopped)
+        }
+        // A disk that is full is no fault of the run, and the next one will not fare better.
+        Err(error) if error.chain().any(<dyn std::error::Error>::is::<std::io::Error>) => Err(error),
+        Err(error) => {
+            let message = format!("{error:#}");
+            warn!("{} failed: {message}", run.id);
+            held.fail(&message)?;
+            held.log(&format!("failed: {message}"));
+            bar.clear();
+            Ok(End::Failed(message))
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".into())
+}
+
+/// Keeps a run while it goes.
+struct Watch<'a> {
+    run: &'a Run,
+    held: &'a Held<'a>,
+    options: &'a Options,
+    stop: &'a Stop,
+    progress: RunProgress,
+    kept_at: Instant,
+    /// The trained network, where it is to be kept.
+    trained: Option<Checkpoint>,
+}
+
+impl Keeper for Watch<'_> {
+    fn between_batches(
+        &mut self,
+        position: &Position,
+        save: &dyn Fn() -> Checkpoint,
+    ) -> Result<ControlFlow<()>> {
+        self.progress.advance(position);
+        let stopped = self.stop.asked();
+        if stopped || self.kept_at.elapsed() >= self.options.checkpoint_every {
+            self.held.keep(self.run, &save())?;
+            self.kept_at = Instant::now();
+        }
+        if self.options.keep_checkpoints && position.samples == position.total_samples {
+            self.trained = Some(save());
+        }
+        Ok(if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+}

@@ -1,0 +1,443 @@
+//! `cargo xtask energy`: what it prints, what it refuses, and that what it reckons is what networks do.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use bitpulse_core::{Activity, SeedPath};
+use bitpulse_energy::counts::{
+    Derivative as CountedDerivative, HiddenError as CountedHidden, OutputError as CountedOutput, Rates,
+    Signals, expected,
+};
+use bitpulse_learn::{
+    Activation, Decay, Derivative, ErrorSignal, Examples, Forward, HiddenError, InputCoding, Network,
+    OutputError, Rule, Schedule, WeightUpdate,
+};
+use predicates::prelude::*;
+use serde_json::{Value as Json, json};
+
+fn energy(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.arg("energy").args(arguments);
+    command
+}
+
+/// The one JSON document that a command prints.
+fn document(arguments: &[&str]) -> Json {
+    let output = energy(arguments).arg("--json").output().expect("xtask runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("one JSON document")
+}
+
+fn data(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../data").join(path)
+}
+
+const MACHINES: [&str; 6] =
+    ["bs-memristor", "hp-memristor", "hp-cmos-fp32", "hp-cmos-fp16", "hp-cmos-int8", "bnn-cmos"];
+
+#[test]
+fn the_document_has_what_it_promises() {
+    let found = document(&["--network", "784-256-10"]);
+    for machine in MACHINES {
+        let bill = &found["architectures"][machine];
+        for key in ["joules_per_mac", "joules_per_training_sample"] {
+            let [low, nominal, high] =
+                ["low", "nominal", "high"].map(|end| bill[key][end].as_f64().expect("a number"));
+            assert!(0.0 < low && low <= nominal && nominal <= high, "{machine} {key}");
+        }
+        let passes = bill["by_pass"].as_object().expect("passes");
+        assert_eq!(passes.keys().collect::<Vec<_>>(), ["forward", "backward", "update", "carry"]);
+        let sum: f64 = passes
+            .values()
+            .map(|pass| pass["joules_per_sample"]["nominal"].as_f64().expect("a number"))
+            .sum();
+        let whole = bill["joules_per_training_sample"]["nominal"].as_f64().expect("a number");
+        assert!((sum / whole - 1.0).abs() < 1e-9, "{machine}: passes add up to the whole");
+    }
+    for machine in &MACHINES[1..] {
+        let ratio = &found["ratios"][format!("{machine}/bs-memristor")];
+        for part in ["forward_mac", "mac", "training_step"] {
+            let [low, median, high] =
+                ["low_95", "median", "high_95"].map(|end| ratio[part][end].as_f64().expect("a number"));
+            assert!(low < median && median < high, "{machine} {part}");
+        }
+    }
+    assert_eq!(found["ratios"]["hp-memristor/bs-memristor"]["claim"], 100.0);
+}
+
+#[test]
+fn ratios_are_those_of_the_bills() {
+    let found = document(&[]);
+    let joules = |machine: &str, key: &str| {
+        found["architectures"][machine][key]["nominal"].as_f64().expect("a number")
+    };
+    for machine in &MACHINES[1..] {
+        for (part, key) in [("mac", "joules_per_mac"), ("training_step", "joules_per_training_sample")] {
+            let ratio = found["ratios"][format!("{machine}/bs-memristor")][part]["nominal"].as_f64();
+            let expected = joules(machine, key) / joules("bs-memristor", key);
+            assert!((ratio.expect("a number") / expected - 1.0).abs() < 1e-9, "{machine} {part}");
+        }
+    }
+}
+
+#[test]
+fn tables_name_machines_claims_and_what_moves_them() {
+    energy(&["--technology", "cmos-45nm", "--device", "epiram"])
+        .assert()
+        .success()
+        .stderr("")
+        .stdout(predicate::str::contains("technology cmos-45nm, scenario paper, device epiram"))
+        .stdout(predicate::str::contains("hp-memristor"))
+        .stdout(predicate::str::contains("against a claim of 100"))
+        .stdout(predicate::str::contains("random-bit.energy"));
+}
+
+/// A network without hidden layer has no backward read, and all is priced all the same.
+#[test]
+fn networks_of_other_shapes_are_priced() {
+    for network in ["784-10", "784-300-200-10", "4000-3000-10"] {
+        let found = document(&["--network", network]);
+        assert_eq!(found["network"], network);
+        assert!(found["architectures"]["hp-cmos-fp32"]["joules_per_mac"]["nominal"].as_f64() > Some(0.0));
+    }
+    // 48 MB of weights do not fit any memory on the chip that has a price.
+    let by_component = |network| {
+        let found = document(&["--network", network]);
+        let joules = |key: &str| found["architectures"]["hp-cmos-fp32"]["joules_per_mac"][key].as_f64();
+        joules("nominal").expect("a number")
+    };
+    assert!(by_component("4000-3000-10") > 5.0 * by_component("784-256-10"));
+}
+
+#[test]
+fn bad_usage_and_bad_files_end_with_2() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let bad = folder.path().join("bad.toml");
+    let text = fs::read_to_string(data("technologies/cmos-32nm.toml")).expect("the price list is there");
+    fs::write(&bad, text.replace("value = \"11.5 fJ\"", "value = \"-11.5 fJ\"")).expect("written");
+    let file = bad.to_str().expect("UTF-8");
+    energy(&["--technology", file]).assert().code(2).stdout("").stderr(
+        predicate::str::is_match(
+            r"bad\.toml:\d+:\d+: `comparator\.energy\.nominal\.value` must be more than 0",
+        )
+        .expect("a pattern"),
+    );
+    energy(&["--technology", "cmos-32"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("did you mean `cmos-32nm`?"));
+    energy(&["--network", "784"]).assert().code(2);
+    energy(&["no-such-run"]).assert().code(2).stderr(predicate::str::contains("no-such-run"));
+    energy(&["--device", "reram-es"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("the pulses have no amplitude or width"));
+    // Single tools do not price everything.
+    energy(&["--technology", "tool-mnsim"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("technology tool-mnsim has no "));
+}
+
+fn record(rule: &str, signal: &str, activity: &Activity) -> Json {
+    json!({
+        "rule": rule, "network": "784-256-10", "device": "software", "epochs": 2,
+        "input": if signal == "hp" { "analog" } else { "bits" },
+        "forward": signal, "derivative": signal, "error": signal, "update": signal,
+        "activity": activity,
+        "curve": [{"epoch": 1, "test_accuracy": 0.97}, {"epoch": 2, "test_accuracy": 0.985}],
+    })
+}
+
+/// Prices come from files of runs, two technologies give two prices, and no file of the sweep is touched.
+#[test]
+fn a_sweep_is_priced_again_without_running_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let runs = folder.path().join("runs");
+    fs::create_dir(&runs).expect("a folder");
+    let rates = Rates {
+        lit_pixels: 0.19,
+        mean_pixel: 0.13,
+        hidden_bits: 0.2,
+        learning: 0.05,
+        phases: 1.5,
+        error_pulses: 1.5,
+        hidden_errors: 0.2,
+    };
+    for (name, signal, signals) in
+        [("bs", "bs", Signals::binary_stochastic()), ("hp", "hp", Signals::high_precision())]
+    {
+        let activity = expected(&[784, 256, 10], signals, rates, 2000);
+        let text = record(name, signal, &activity).to_string();
+        fs::write(runs.join(format!("{name}.json")), text).expect("written");
+    }
+    let contents = || ["bs.json", "hp.json"].map(|name| fs::read(runs.join(name)).expect("the run is there"));
+    let before = contents();
+    let path = folder.path().to_str().expect("UTF-8");
+    let [one, other] =
+        ["cmos-32nm", "cmos-45nm"].map(|technology| document(&[path, "--technology", technology]));
+    assert_eq!(before, contents());
+    assert_eq!(one["bs"], other["bs"], "the same work");
+    assert_eq!(one["hp"]["counted"], json!({"rule": "hp", "runs": 1}));
+    let joules = |found: &Json| {
+        found["architectures"]["hp-cmos-fp32"]["joules_per_training_sample"]["nominal"].as_f64()
+    };
+    assert!(joules(&other) > joules(&one), "45 nm takes more than 32 nm");
+    // 0.98 is first seen after the second epoch of 1000 samples: 2000 samples of the mean sample.
+    let until = &one["joules_to_accuracy"]["architectures"]["bs-memristor"]["nominal"];
+    let sample = &one["architectures"]["bs-memristor"]["joules_per_training_sample"]["nominal"];
+    let expected = 2000.0 * sample.as_f64().expect("a number");
+    assert!((until.as_f64().expect("a number") / expected - 1.0).abs() < 1e-9);
+    // A run by itself: what it did is counted, the other rule is reckoned.
+    let file = runs.join("bs.json");
+    let alone = document(&[file.to_str().expect("UTF-8")]);
+    assert_eq!(alone["hp"]["counted"], Json::Null);
+    assert_eq!(alone["bs"]["activity"]["samples"], 2000);
+}
+
+#[test]
+fn a_run_without_newer_counts_is_still_read() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut old = record("bs", "bs", &expected(&[784, 256, 10], Signals::binary_stochastic(), rates(), 100));
+    for pass in ["forward", "backward", "update", "carry"] {
+        let counts = old["activity"][pass].as_object_mut().expect("a pass");
+        counts.remove("pulse_slots");
+        counts.remove("counter_steps");
+    }
+    let file = folder.path().join("old.json");
+    fs::write(&file, old.to_string()).expect("written");
+    document(&[file.to_str().expect("UTF-8")]);
+}
+
+/// Runs on a simulated crossbar bring conductances, conversions by bits and carries of their own.
+#[test]
+fn runs_on_devices_are_priced_by_what_their_cells_did() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let sweep = folder.path().join("small.toml");
+    let text = r#"
+        question = "What does a small crossbar cost?"
+        [base]
+        network = "784-12-10"
+        device = "taox-hfox"
+        array-size = 128
+        epochs = 1
+        train-count = 300
+        test-count = 100
+        mapping = "pair"
+        digits = "positional"
+        carry-bits = 0
+        dac-bits = 8
+        adc-bits = 8
+        [rules.bs]
+        [rules.hp]
+        activation = "sigmoid"
+        input = "analog"
+        forward = "hp"
+        derivative = "hp"
+        error = "hp"
+        update = "hp"
+        partial-sums = "digital"
+    "#;
+    fs::write(&sweep, text).expect("written");
+    let out = folder.path().join("out");
+    let [sweep, path] = [&sweep, &out].map(|path| path.to_str().expect("UTF-8"));
+    Command::new(env!("CARGO_BIN_EXE_xtask")).args(["sweep", sweep, "--out", path]).assert().success();
+    let found = document(&[path]);
+    assert_eq!(found["device"], "taox-hfox");
+    let positions =
+        |machine: &str, pass: &str| found["architectures"][machine]["by_pass"][pass]["components"].clone();
+    let joules = |machine: &str, pass: &str, component: &str| {
+        positions(machine, pass)[component]["nominal"].as_f64().unwrap_or_default()
+    };
+    // 0.2 V for 5 ns on the conductance that the simulation summed, for each of 300 samples.
+    for (machine, rule) in [("bs-memristor", "bs"), ("hp-memristor", "hp")] {
+        let siemens = found[rule]["activity"]["forward"]["driven_siemens"].as_f64().expect("a number");
+        assert!(siemens > 0.0, "{rule}");
+        let expected = siemens * 0.2 * 0.2 * 5e-9 / 300.0;
+        assert!((joules(machine, "forward", "cells") / expected - 1.0).abs() < 1e-9, "{machine}");
+    }
+    assert!(joules("bs-memristor", "carry", "comparators") > 0.0);
+    assert!(joules("hp-memristor", "forward", "ADC") > 0.0);
+    // A digital processor is priced by what the rule does, not by what cells did.
+    let cmos = document(&["--network", "784-12-10"]);
+    let whole = |document: &Json| {
+        document["architectures"]["hp-cmos-fp32"]["joules_per_training_sample"]["nominal"].as_f64()
+    };
+    assert_eq!(whole(&found), whole(&cmos));
+    // The report of a sweep with both rules has the section.
+    let page = fs::read_to_string(out.join("report.html")).expect("the report is there");
+    assert!(page.contains("id=\"energy\""));
+}
+
+const WIDTHS: [usize; 3] = [40, 30, 5];
+const SAMPLES: u64 = 3000;
+
+/// Pixels that are all half on, weights so small that every neuron sits in the middle of its slope and every class has
+/// the same probability: then all rates are known without a run.
+fn rates() -> Rates {
+    // One of five classes: the target's error is on with 0.8, each of the four others with 0.2.
+    let silent = 0.2 * 0.8_f64.powi(4);
+    let learning = 1.0 - silent;
+    let any_negative = 1.0 - 0.8_f64.powi(4);
+    Rates {
+        lit_pixels: 1.0,
+        mean_pixel: 128.0 / 255.0,
+        hidden_bits: 0.5,
+        learning,
+        phases: (0.8 + any_negative) / learning,
+        error_pulses: 1.6 / learning,
+        hidden_errors: 1.0,
+    }
+}
+
+/// What a network of software matrices counts, whose weights stay as small as they begin.
+fn simulated(rule: &Rule) -> Activity {
+    let examples = Examples::from_dense(&[128; 40 * 5], &[0, 1, 2, 3, 4], 40, 5).expect("five examples");
+    let seed = SeedPath::root(5);
+    let mut network =
+        Network::<f64>::software(rule.clone(), &WIDTHS, seed.child("init")).expect("a sound rule");
+    for matrix in network.matrices_mut() {
+        let small: Vec<f64> = matrix.weights().iter().map(|weight| 1e-6 * weight).collect();
+        matrix.program(&small, seed);
+    }
+    let steps = Schedule { output: 1e-12, hidden: 1e-12, decay: Decay::Constant, floor: 1.0 };
+    network.take_activity();
+    for step in 0..SAMPLES {
+        network.learn(&examples, &[(step % 5) as u32], &steps, 0.0, seed.child("train").index(step));
+    }
+    network.take_activity()
+}
+
+/// Every count by name: forward, backward and update.
+fn counts(activity: &Activity) -> Vec<(String, f64)> {
+    let mut counts = vec![];
+    for (pass, events) in
+        [("forward", &activity.forward), ("backward", &activity.backward), ("update", &activity.update)]
+    {
+        let named = serde_json::to_value(events).expect("counts are numbers");
+        for (name, value) in named.as_object().expect("an object") {
+            let value = if value.is_object() { &value["unquantised"] } else { value };
+            counts.push((format!("{pass}.{name}"), value.as_f64().expect("a number")));
+        }
+    }
+    counts
+}
+
+fn assert_agree(rule: &Rule, signals: Signals, by_chance: &[&str]) {
+    let (simulated, reckoned) = (simulated(rule), expected(&WIDTHS, signals, rates(), SAMPLES));
+    assert_eq!(simulated.samples, reckoned.samples);
+    for ((name, found), (_, wanted)) in counts(&simulated).into_iter().zip(counts(&reckoned)) {
+        if by_chance.contains(&name.as_str()) {
+            // Counts of a sample vary by no more than their mean does, so their sum over n samples by less than
+            // mean / sqrt n; five of these. Products of two chances get twice that.
+            let bound = if name.starts_with("update") { 0.2 } else { 0.1 };
+            assert!((found / wanted - 1.0).abs() < bound, "{name}: {found} against {wanted}");
+        } else {
+            assert_eq!(found, wanted, "{name}");
+        }
+    }
+}
+
+#[test]
+fn reckoned_counts_of_high_precision_are_those_of_the_simulation() {
+    // SET and RESET share the crosspoints by the signs of errors, which are not half and half.
+    let rule = Rule::high_precision();
+    assert_agree(&rule, Signals::high_precision(), &["update.set_pulses", "update.reset_pulses"]);
+}
+
+#[test]
+fn reckoned_counts_of_bits_are_those_of_the_simulation() {
+    const BY_CHANCE: [&str; 10] = [
+        "forward.driven_lines",
+        "forward.driven_cells",
+        "backward.reads",
+        "backward.driven_lines",
+        "backward.driven_cells",
+        "backward.comparisons",
+        "backward.random_bits",
+        "backward.activations",
+        "update.set_pulses",
+        "update.reset_pulses",
+    ];
+    let bits = Rule::binary_stochastic();
+    assert_agree(&bits, Signals::binary_stochastic(), &BY_CHANCE);
+    // Sigmoid neurons, whose derivative is drawn: at the middle of the slope it is always on.
+    let sigmoid = Rule { activation: Activation::Sigmoid, ..bits.clone() };
+    let drawn = CountedDerivative::Drawn { pulses: 1 };
+    assert_agree(&sigmoid, Signals { derivative: drawn, ..Signals::binary_stochastic() }, &BY_CHANCE);
+    // Four pulses of a pixel and of a neuron, two of an error, eight of a step.
+    let many = Rule {
+        input: InputCoding::Bits { pulses: 4 },
+        forward: Forward::Bs { pulses: 4 },
+        error: ErrorSignal::Bs { output: OutputError::Ternary { pulses: 1 }, hidden: HiddenError::Sign },
+        update: WeightUpdate::Bs { pulses: 4 },
+        ..bits.clone()
+    };
+    let pulses = Signals { input: 4, forward: 4, update: 4, ..Signals::binary_stochastic() };
+    assert_agree(&many, pulses, &BY_CHANCE);
+    // A derivative from two samples that differ is on a quarter of the time, so only its draws are compared.
+    let coincidence = Rule { derivative: Derivative::Coincidence, ..sigmoid };
+    let signals = Signals { derivative: CountedDerivative::Coincidence, ..Signals::binary_stochastic() };
+    let [found, wanted] = [simulated(&coincidence), expected(&WIDTHS, signals, rates(), SAMPLES)]
+        .map(|activity| activity.backward.random_bits as f64);
+    assert!((found / wanted - 1.0).abs() < 0.1, "{found} against {wanted}");
+}
+
+/// Errors that are one class: on when the class drawn is not the target, with one pulse up and one down.
+#[test]
+fn reckoned_counts_of_class_errors_are_those_of_the_simulation() {
+    let class = Rates { learning: 0.8, phases: 2.0, error_pulses: 2.0, ..rates() };
+    for (output, counted) in [
+        (OutputError::Categorical, CountedOutput::Categorical),
+        (OutputError::Race { gain: 1.0 }, CountedOutput::Race),
+    ] {
+        let hidden = HiddenError::StochasticSign { pulses: 2, saturation: 1.0 };
+        let rule = Rule { error: ErrorSignal::Bs { output, hidden }, ..Rule::binary_stochastic() };
+        let signals = Signals {
+            output_error: counted,
+            hidden_error: CountedHidden::StochasticSign { pulses: 2 },
+            ..Signals::binary_stochastic()
+        };
+        let (found, wanted) = (simulated(&rule), expected(&WIDTHS, signals, class, SAMPLES));
+        assert_eq!(found.forward.comparisons, wanted.forward.comparisons);
+        assert_eq!(found.forward.adc, wanted.forward.adc);
+        assert_eq!(found.forward.random_bits, wanted.forward.random_bits);
+        for (found, wanted) in [
+            (found.backward.reads, wanted.backward.reads),
+            (found.backward.driven_lines, wanted.backward.driven_lines),
+            (found.backward.comparisons, wanted.backward.comparisons),
+            (found.backward.random_bits, wanted.backward.random_bits),
+            (found.backward.activations, wanted.backward.activations),
+        ] {
+            // 3000 draws of a chance of 0.8: five standard errors are 4.6 % of the mean.
+            let off = found as f64 - wanted as f64;
+            assert!(off.abs() <= 0.046 * wanted as f64, "{found} against {wanted}");
+        }
+    }
+}
+
+/// Share of pixels that are not 0, their mean square, and the mean of all pixels, over the training images.
+#[test]
+fn the_scenario_has_the_means_of_mnist() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let split = bitpulse_data::load_mnist(&data("mnist"), folder.path()).expect("MNIST is in the repository");
+    let pixels = split.train.images();
+    let lit = pixels.iter().filter(|pixel| **pixel > 0).count() as f64;
+    let value = |pixel: &u8| f64::from(*pixel) / 255.0;
+    let found = [
+        ("lit-pixels", lit / pixels.len() as f64),
+        ("mean-pixel", pixels.iter().map(value).sum::<f64>() / pixels.len() as f64),
+        ("level-square", pixels.iter().map(|pixel| value(pixel).powi(2)).sum::<f64>() / lit),
+    ];
+    let text = fs::read_to_string(data("scenarios/paper.toml")).expect("the scenario is there");
+    let scenario = bitpulse_energy::Scenario::from_toml("paper.toml", &text).expect("it is sound");
+    let written = [
+        scenario.rates.lit_pixels,
+        scenario.rates.mean_pixel,
+        scenario.constants["level-square"].range.nominal,
+    ];
+    for ((key, found), written) in found.into_iter().zip(written) {
+        assert!((found - written).abs() < 1e-3, "{key}: {written} is written, {found} is found");
+    }
+}
