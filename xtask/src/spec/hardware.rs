@@ -31,6 +31,11 @@ impl Hardware {
         Ok(matrix(get)?.map(|matrix| Self { matrix, range_per_line }))
     }
 
+    /// What stands at the crosspoints, settings that change the device file included.
+    pub fn device(&self) -> &Device {
+        &self.matrix.device
+    }
+
     /// The crossbar of a layer.
     pub fn layer(&self, shape: Shape) -> MatrixSpec {
         let mut spec = self.matrix.clone();

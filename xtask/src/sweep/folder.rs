@@ -228,7 +228,7 @@ fn resolved(run: &Run) -> String {
     });
     // A device is a file: what it says belongs to the run, not its name alone.
     let device = run.hardware.as_ref().map_or_else(String::new, |hardware| {
-        let spec = serde_json::to_vec(hardware.device.spec()).expect("a device is made of numbers and texts");
+        let spec = serde_json::to_vec(hardware.device().spec()).expect("a device is made of numbers and texts");
         format!("# The device file says what has the SHA-256 {}.\n", hexadecimal(&Sha256::digest(spec)))
     });
     format!("# All settings of this run; format {FORMAT}.\n{device}{}", lines.collect::<String>())
