@@ -26,6 +26,7 @@
 
 mod case;
 mod circuit;
+mod direct;
 mod fidelity;
 mod gradient;
 mod lines;

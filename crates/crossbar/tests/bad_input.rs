@@ -65,7 +65,7 @@ fn bad_voltages_and_an_unreachable_residual_are_errors() {
         Ok(solution) => assert_eq!(solution.residual, 0.0),
         Err(error) => assert!(matches!(error, SolveError::NotConverged { .. }), "{error}"),
     }
-    let hasty = Settings { tolerance: 1e-14, max_iterations: 1, ..settings };
+    let hasty = Settings { tolerance: 1e-14, max_iterations: 1, max_bytes: Solver::bytes(2, 2, 1) };
     assert!(matches!(solver.solve(&[0.1, 0.2], &hasty), Err(SolveError::NotConverged { iterations: 1, .. })));
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/folder.json            format, and the command that makes the sweep
-//! DIR/sweep.toml             the sweep file as it was given
+//! DIR/sweep.toml             the sweep file as it was given; beside it, those it includes
 //! DIR/lock                   held by the process that writes tables and report
 //! DIR/runs/HASH/             one run, named by the hash of all its settings
 //!     run.toml               all its settings
@@ -33,7 +33,7 @@ use sha2::{Digest, Sha256};
 use super::checkpoint;
 use crate::failure::{Failure, Outcome};
 use crate::record::{EpochRecord, Histogram, RunRecord, to_csv};
-use crate::spec::{self, Run, Value};
+use crate::spec::{self, Included, Run, Value};
 use crate::train::Checkpoint;
 use crate::workspace::{self, write_atomically};
 
@@ -98,11 +98,12 @@ fn commit() -> Option<String> {
 }
 
 impl Folder {
-    /// Makes the folder `dir` that of the sweep of `manifest` and the file `text`, or takes it up again.
+    /// Makes the folder `dir` that of the sweep of `manifest`, the file `text` and those it includes, or takes it up
+    /// again.
     ///
     /// # Errors
     /// When it cannot be written, or holds runs of another format; it is then left as it is.
-    pub fn create(dir: &Path, manifest: Manifest, text: &str) -> Outcome<Self> {
+    pub fn create(dir: &Path, manifest: Manifest, text: &str, included: &[Included]) -> Outcome<Self> {
         let holds_results = || ["runs", "results.csv"].iter().any(|name| dir.join(name).exists());
         if read_manifest(dir)?.is_none() && holds_results() {
             let message = format!(
@@ -121,6 +122,9 @@ impl Folder {
             // The manifest first: another process that sees runs looks for it.
             write_if_new(&dir.join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
             write_if_new(&dir.join(SPEC), text.as_bytes())?;
+            for Included { name, text } in included {
+                write_if_new(&dir.join(name).with_extension("toml"), text.as_bytes())?;
+            }
             make_folder(&dir.join("runs"))
         };
         make().map_err(Failure::input)?;
