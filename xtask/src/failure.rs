@@ -40,7 +40,7 @@ impl fmt::Display for Failure {
     /// One line with the whole chain of causes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Run(error) | Self::Input(error) => write!(f, "error: {error:#}"),
+            Self::Run(error) | Self::Input(error) => write!(f, "{error:#}"),
             Self::Stopped { message, .. } => f.write_str(message),
         }
     }

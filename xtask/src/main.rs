@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing::Level;
 
-use failure::Outcome;
+use failure::{Failure, Outcome};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, about = "The front door of bitpulse")]
@@ -100,7 +100,9 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            // That someone asked for an end is no error.
+            let kind = if matches!(failure, Failure::Stopped { .. }) { "" } else { "error: " };
+            eprintln!("{kind}{failure}");
             failure.exit_code()
         }
     }

@@ -168,13 +168,7 @@ pub(crate) fn frame<'a>(
     right: i32,
 ) -> Result<Chart<'a>> {
     area.draw(&words(y_title, (2, 12), &small(QUIET), HPos::Left))?;
-    let mut chart = ChartBuilder::on(area)
-        .margin_top(26 * UNIT)
-        .margin_right(right * UNIT)
-        .margin_bottom(4 * UNIT)
-        .x_label_area_size(36 * UNIT)
-        .y_label_area_size(46 * UNIT)
-        .build_cartesian_2d(x.clone(), y.clone())?;
+    let mut chart = bare(area, [x, y], right)?;
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -192,6 +186,18 @@ pub(crate) fn frame<'a>(
     let middle = (i32::midpoint(across.start, across.end) - area.get_base_pixel().0) / UNIT;
     let bottom = area.dim_in_pixel().1 as i32 / UNIT;
     area.draw(&words(x_title, (middle, bottom - 9), &small(QUIET), HPos::Center))?;
+    Ok(chart)
+}
+
+/// The plot that [`frame`] draws, with nothing drawn: for what lies over it.
+pub(crate) fn bare<'a>(area: &Area<'a>, [x, y]: [&Axis; 2], right: i32) -> Result<Chart<'a>> {
+    let chart = ChartBuilder::on(area)
+        .margin_top(26 * UNIT)
+        .margin_right(right * UNIT)
+        .margin_bottom(4 * UNIT)
+        .x_label_area_size(36 * UNIT)
+        .y_label_area_size(46 * UNIT)
+        .build_cartesian_2d(x.clone(), y.clone())?;
     Ok(chart)
 }
 

@@ -1,6 +1,7 @@
 //! What is kept of a run: columns of `results.csv` and `curves.csv`.
 
 use bitpulse_core::Activity;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use crate::spec::{KEYS, Run, Value};
@@ -23,7 +24,42 @@ pub struct RunRecord {
     /// Of training alone, not of evaluation.
     pub activity: Activity,
     pub curve: Vec<EpochRecord>,
+    /// Of every layer on devices; empty for weights in software.
+    pub histograms: Vec<Histogram>,
 }
+
+/// How many weights of a layer lie where, before and after learning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// Bins of equal width span minus to plus this, in units of weight.
+    pub range: f64,
+    /// Weights in every bin before learning.
+    pub before: Vec<u64>,
+    /// Weights in every bin after learning.
+    pub after: Vec<u64>,
+}
+
+/// Bins of a [`Histogram`].
+const BINS: usize = 61;
+
+impl Histogram {
+    /// Counts the weights of a layer, over a range that holds all of them.
+    pub fn new(before: &[f32], after: &[f32]) -> Self {
+        let range = before.iter().chain(after).fold(f32::MIN_POSITIVE, |most, w| most.max(w.abs()));
+        let count = |weights: &[f32]| {
+            let mut bins = vec![0; BINS];
+            for w in weights {
+                let place = (f64::from(w / range) + 1.0) * 0.5 * BINS as f64;
+                bins[(place as usize).min(BINS - 1)] += 1;
+            }
+            bins
+        };
+        Self { range: f64::from(range), before: count(before), after: count(after) }
+    }
+}
+
+/// Devices whose conductance a learning curve follows.
+pub const FOLLOWED: usize = 8;
 
 /// Accuracy as a fraction and cross-entropy in nats.
 #[derive(Clone, Copy)]
@@ -40,6 +76,8 @@ pub struct EpochRecord {
     pub train: Measured,
     pub held_out: Measured,
     pub train_seconds: f64,
+    /// Where some devices of the first layer stand in the nominal window; not a number for weights in software.
+    pub devices: [f64; FOLLOWED],
 }
 
 impl RunRecord {
@@ -81,6 +119,17 @@ impl RunRecord {
             )),
         );
         put("comparisons_per_sample", json!(per_sample(forward.comparisons + backward.comparisons)));
+        let carry = &self.activity.carry;
+        put(
+            "random_bits_per_sample",
+            json!(per_sample(forward.random_bits + backward.random_bits + self.activity.update.random_bits)),
+        );
+        put("carry_conversions_per_sample", json!(per_sample(carry.adc.total())));
+        put("carry_comparisons_per_sample", json!(per_sample(carry.comparisons)));
+        put(
+            "carry_pulses_per_weight",
+            json!((carry.set_pulses + carry.reset_pulses) as f64 / self.weights as f64),
+        );
         for key in KEYS {
             if !columns.contains_key(key.name) {
                 columns.insert(key.name.into(), json(&run.settings[key.name]));
@@ -102,6 +151,10 @@ impl EpochRecord {
         columns.insert("train_cross_entropy_nats".into(), json!(self.train.cross_entropy));
         columns.insert("test_cross_entropy_nats".into(), tested(self.held_out.cross_entropy));
         columns.insert("train_seconds".into(), json!(self.train_seconds));
+        for (k, u) in self.devices.iter().enumerate() {
+            // JSON has no value that is not a number: of software there is none.
+            columns.insert(format!("device_{k}_window_fraction"), json!(u));
+        }
         columns
     }
 }

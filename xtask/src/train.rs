@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Context;
-use bitpulse_core::{Activity, SeedPath, State};
+use bitpulse_core::units::Siemens;
+use bitpulse_core::{Activity, SeedPath, Shape, State};
 use bitpulse_crossbar::CrossbarMatrix;
 use bitpulse_learn::{Evaluation, Examples, Inference, Network, Rule, Training, cosine, mean_update};
 use clap::Args;
@@ -12,7 +13,7 @@ use tracing::{debug, debug_span};
 
 use crate::data::{self, Prepared, Source};
 use crate::failure::{Failure, Outcome};
-use crate::record::{EpochRecord, Measured, RunRecord, SAMPLE_COUNTS, row};
+use crate::record::{EpochRecord, FOLLOWED, Histogram, Measured, RunRecord, SAMPLE_COUNTS, row};
 use crate::spec::Run;
 use crate::sweep;
 
@@ -78,7 +79,7 @@ pub struct Position<'a> {
 
 /// What a run asks whoever runs it.
 pub trait Keeper {
-    /// Called between batches, every second or so at most. [`ControlFlow::Break`] ends the run here; `save` makes the
+    /// Called between batches, every few hundred samples. [`ControlFlow::Break`] ends the run here; `save` makes the
     /// checkpoint from which it goes on.
     ///
     /// # Errors
@@ -117,7 +118,7 @@ const SEGMENT_SAMPLES: usize = 256;
 /// The training of a run before its first batch.
 pub fn training(run: &Run) -> Training {
     let seed = SeedPath::root(run.seed);
-    Training::new(network(run, seed), run.schedule, run.epochs, run.batch, seed.child("train"))
+    Training::new(build(run, seed), run.schedule, run.epochs, run.batch, seed.child("train"))
 }
 
 /// Trains `run`, from scratch or from where it was left, and tests it; `None` where `keeper` ended it.
@@ -159,7 +160,15 @@ pub fn execute(
             let (train, held_out) = (measure(&data.probe), measure(&data.held_out));
             training.network.take_activity();
             debug!(epoch, train = train.accuracy, held_out = held_out.accuracy);
-            curve.push(EpochRecord { epoch, samples: activity.samples, train, held_out, train_seconds });
+            let devices = followed(run, &training.network);
+            curve.push(EpochRecord {
+                epoch,
+                samples: activity.samples,
+                train,
+                held_out,
+                train_seconds,
+                devices,
+            });
         }
         let position = Position { epoch, samples: activity.samples, total_samples, curve: &curve };
         let save = || Checkpoint {
@@ -185,7 +194,13 @@ pub fn execute(
     });
     let pulse_gradient_cosine = pulse_gradient_cosine(&training.network, &data.train, seed.child("cosine"));
     let matrices = training.network.matrices();
+    let histograms = run.hardware.as_ref().map_or_else(Vec::new, |_| {
+        let before = build(run, seed);
+        let pairs = before.matrices().iter().zip(matrices);
+        pairs.map(|(before, after)| Histogram::new(&before.weights(), &after.weights())).collect()
+    });
     Ok(Some(RunRecord {
+        histograms,
         train,
         held_out,
         sampled,
@@ -197,8 +212,23 @@ pub fn execute(
     }))
 }
 
+/// Where some devices of the lowest digit of the first layer stand in their nominal window, on the input line in the middle.
+fn followed(run: &Run, network: &Network<f32>) -> [f64; FOLLOWED] {
+    let Some(hardware) = &run.hardware else { return [f64::NAN; FOLLOWED] };
+    let (matrix, window) = (&network.matrices()[0], hardware.device().window());
+    let Shape { inputs, outputs } = matrix.shape();
+    let state = matrix.save();
+    let conductances: &[f32] = state
+        .get("digit-0/plus/conductances", &[inputs * outputs])
+        .expect("the state of a crossbar holds the conductances of its devices");
+    std::array::from_fn(|k| {
+        let g = conductances[inputs / 2 * outputs + k * outputs / FOLLOWED];
+        window.fraction(Siemens(f64::from(g)))
+    })
+}
+
 /// The network of a run, its weights on what the run says.
-fn network(run: &Run, seed: SeedPath) -> Network<f32> {
+fn build(run: &Run, seed: SeedPath) -> Network<f32> {
     let init = seed.child("init");
     let network = match &run.hardware {
         None => Network::software(run.rule.clone(), &run.widths, init),

@@ -1,5 +1,6 @@
 //! `cargo xtask energy`: what it prints, what it refuses, and that what it reckons is what networks do.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -140,22 +141,20 @@ fn bad_usage_and_bad_files_end_with_2() {
         .stderr(predicate::str::contains("technology tool-mnsim has no "));
 }
 
-fn record(rule: &str, signal: &str, activity: &Activity) -> Json {
+/// Settings of a run as `result.json` has them.
+fn columns(rule: &str, signal: &str) -> Json {
     json!({
         "rule": rule, "network": "784-256-10", "device": "software", "epochs": 2,
         "input": if signal == "hp" { "analog" } else { "bits" },
         "forward": signal, "derivative": signal, "error": signal, "update": signal,
-        "activity": activity,
-        "curve": [{"epoch": 1, "test_accuracy": 0.97}, {"epoch": 2, "test_accuracy": 0.985}],
     })
 }
 
-/// Prices come from files of runs, two technologies give two prices, and no file of the sweep is touched.
-#[test]
-fn a_sweep_is_priced_again_without_running_again() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let runs = folder.path().join("runs");
-    fs::create_dir(&runs).expect("a folder");
+/// A folder of a sweep with one run of each rule, of 2000 samples in two epochs.
+fn sweep(folder: &Path) {
+    let mut activities = serde_json::Map::new();
+    let mut rows = String::from("run,rule,network,device,epochs,input,forward,derivative,error,update\n");
+    let mut curves = String::from("run,epoch,test_accuracy\n");
     let rates = Rates {
         lit_pixels: 0.19,
         mean_pixel: 0.13,
@@ -165,19 +164,38 @@ fn a_sweep_is_priced_again_without_running_again() {
         error_pulses: 1.5,
         hidden_errors: 0.2,
     };
-    for (name, signal, signals) in
-        [("bs", "bs", Signals::binary_stochastic()), ("hp", "hp", Signals::high_precision())]
-    {
+    for (rule, signals) in [("bs", Signals::binary_stochastic()), ("hp", Signals::high_precision())] {
         let activity = expected(&[784, 256, 10], signals, rates, 2000);
-        let text = record(name, signal, &activity).to_string();
-        fs::write(runs.join(format!("{name}.json")), text).expect("written");
+        let counts = serde_json::to_value(activity).expect("counts are numbers");
+        activities.insert(format!("{rule}-1"), counts);
+        let input = if rule == "hp" { "analog" } else { "bits" };
+        writeln!(rows, "{rule}-1,{rule},784-256-10,software,2,{input},{rule},{rule},{rule},{rule}")
+            .expect("texts can be extended");
+        for (epoch, accuracy) in [(1, 0.97), (2, 0.985)] {
+            writeln!(curves, "{rule}-1,{epoch},{accuracy}").expect("texts can be extended");
+        }
     }
-    let contents = || ["bs.json", "hp.json"].map(|name| fs::read(runs.join(name)).expect("the run is there"));
+    let activities = Json::Object(activities).to_string();
+    for (name, text) in [("activity.json", activities), ("results.csv", rows), ("curves.csv", curves)] {
+        fs::write(folder.join(name), text).expect("written");
+    }
+}
+
+/// Prices come from what a sweep kept, two technologies give two prices, and no file of it is touched.
+#[test]
+fn a_sweep_is_priced_again_without_running_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    sweep(folder.path());
+    let contents = || {
+        ["activity.json", "results.csv", "curves.csv"]
+            .map(|name| fs::read(folder.path().join(name)).expect("the file is there"))
+    };
     let before = contents();
     let path = folder.path().to_str().expect("UTF-8");
     let [one, other] =
         ["cmos-32nm", "cmos-45nm"].map(|technology| document(&[path, "--technology", technology]));
     assert_eq!(before, contents());
+    assert_eq!(fs::read_dir(folder.path()).expect("the folder is there").count(), 3, "nothing new");
     assert_eq!(one["bs"], other["bs"], "the same work");
     assert_eq!(one["hp"]["counted"], json!({"rule": "hp", "runs": 1}));
     let joules = |found: &Json| {
@@ -189,25 +207,28 @@ fn a_sweep_is_priced_again_without_running_again() {
     let sample = &one["architectures"]["bs-memristor"]["joules_per_training_sample"]["nominal"];
     let expected = 2000.0 * sample.as_f64().expect("a number");
     assert!((until.as_f64().expect("a number") / expected - 1.0).abs() < 1e-9);
-    // A run by itself: what it did is counted, the other rule is reckoned.
-    let file = runs.join("bs.json");
-    let alone = document(&[file.to_str().expect("UTF-8")]);
-    assert_eq!(alone["hp"]["counted"], Json::Null);
-    assert_eq!(alone["bs"]["activity"]["samples"], 2000);
 }
 
+/// What a run by itself did is counted, the other rule is reckoned; counts that an older file lacks are 0.
 #[test]
-fn a_run_without_newer_counts_is_still_read() {
+fn a_run_by_itself_is_priced() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let mut old = record("bs", "bs", &expected(&[784, 256, 10], Signals::binary_stochastic(), rates(), 100));
+    let activity = expected(&[784, 256, 10], Signals::binary_stochastic(), rates(), 100);
+    let mut activity = serde_json::to_value(activity).expect("counts are numbers");
     for pass in ["forward", "backward", "update", "carry"] {
-        let counts = old["activity"][pass].as_object_mut().expect("a pass");
+        let counts = activity[pass].as_object_mut().expect("a pass");
         counts.remove("pulse_slots");
         counts.remove("counter_steps");
     }
-    let file = folder.path().join("old.json");
-    fs::write(&file, old.to_string()).expect("written");
-    document(&[file.to_str().expect("UTF-8")]);
+    let text = json!({"columns": columns("bs", "bs"), "activity": activity}).to_string();
+    let file = folder.path().join("result.json");
+    fs::write(&file, text).expect("written");
+    for path in [folder.path(), &file] {
+        let found = document(&[path.to_str().expect("UTF-8")]);
+        assert_eq!(found["hp"]["counted"], Json::Null);
+        assert_eq!(found["bs"]["counted"], json!({"rule": "bs", "runs": 1}));
+        assert_eq!(found["bs"]["activity"]["samples"], 100);
+    }
 }
 
 /// Runs on a simulated crossbar bring conductances, conversions by bits and carries of their own.

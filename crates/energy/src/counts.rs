@@ -1,7 +1,8 @@
 //! What a network of any shape does per sample, reckoned instead of simulated.
 //!
 //! The counts are those that a network on software matrices records, online (one sample a batch): exactly where they do
-//! not depend on chance, in the mean where they do. A test in `xtask` holds the two together.
+//! not depend on chance, in the mean where they do. A test in `xtask` holds the two together. Covered are high precision and
+//! the binary stochastic signals, not those by threshold or sign alone.
 
 use bitpulse_core::{Activity, PassActivity};
 

@@ -294,15 +294,15 @@ impl<'a> Biller<'a> {
             if machine.integrators {
                 self.charge(pass, "integrators", conversions, &[("integrator.energy", 1)]);
             }
-            if machine.partial_sums == PartialSums::Digital {
-                self.charge(pass, "partial sums", conversions, &[("shift-add.energy", 1)]);
-            }
             let time = format!("adc-{bits}.time");
             if self.constant(&time).is_some() {
                 let in_turn = (reads * columns_per_adc).min(conversions);
                 self.wait(pass, "conversion", in_turn, &[(&time, 1)]);
             }
         }
+        // The sum of what n arrays convert takes n - 1 additions, which simulated hardware counts itself.
+        let added = counts.adc.unquantised as f64 * (arrays - 1.0) + counts.adds as f64;
+        self.charge(pass, "partial sums", added, &[("shift-add.energy", 1)]);
         let mut decisions = counts.comparisons as f64;
         if machine.integrators {
             self.charge(pass, "integrators", decisions, &[("integrator.energy", 1)]);
@@ -444,6 +444,7 @@ impl<'a> Biller<'a> {
             let bits = values * machine.activation_bits + counts.buffer_bits as f64;
             self.charge(pass, "activation memory", bits / ACCESS_BITS, &[("sram-8k.energy", 1)]);
             self.charge(pass, "activations", counts.activations as f64, &[("sigmoid.energy", 1)]);
+            self.charge(pass, "arithmetic", counts.adds as f64, &[("add-int32.energy", 1)]);
             if machine.random {
                 self.charge(pass, "random bits", counts.random_bits as f64, &[("random-bit.energy", 1)]);
             }

@@ -15,7 +15,7 @@ const MACHINES: [&str; 6] =
 
 /// Any pass: every count of it below `most`.
 fn pass(most: u64) -> impl Strategy<Value = PassActivity> {
-    (proptest::collection::vec(0..most, 15), proptest::collection::vec(0.0..1e-3_f64, 3), any::<bool>())
+    (proptest::collection::vec(0..most, 16), proptest::collection::vec(0.0..1e-3_f64, 3), any::<bool>())
         .prop_map(|(n, g, simulated)| {
             let mut pass = PassActivity {
                 reads: n[0],
@@ -30,6 +30,7 @@ fn pass(most: u64) -> impl Strategy<Value = PassActivity> {
                 macs: n[9],
                 activations: n[10],
                 buffer_bits: n[11],
+                adds: n[15],
                 ..PassActivity::default()
             };
             pass.dac.unquantised = n[12];

@@ -83,6 +83,10 @@ fn converters_are_priced_by_their_bits_and_software_by_the_arrays_it_would_take(
     let adc = 100.0 * 1.667e-12 + 10.0 * 0.79e-12;
     assert_relative_eq!(joules(&counted, Pass::Forward, "ADC"), adc, max_relative = 1e-12);
     assert_relative_eq!(joules(&counted, Pass::Forward, "DAC"), 50.0 * 0.291e-12, max_relative = 1e-12);
+    assert_relative_eq!(joules(&counted, Pass::Forward, "partial sums"), 0.0);
+    forward.adds = 20;
+    let added = bill_of(&forward, Recorded::Arrays { at_once: 1.0 });
+    assert_relative_eq!(joules(&added, Pass::Forward, "partial sums"), 20.0 * 21e-15, max_relative = 1e-12);
     let mut software = PassActivity::default();
     software.adc.unquantised = 266;
     let reckoned = bill_of(&software, Recorded::Matrices);
@@ -93,6 +97,9 @@ fn converters_are_priced_by_their_bits_and_software_by_the_arrays_it_would_take(
         conversions * 1.667e-12,
         max_relative = 1e-12
     );
+    // What 7 arrays convert takes 6 additions.
+    let sums = (conversions - 266.0) * 21e-15;
+    assert_relative_eq!(joules(&reckoned, Pass::Forward, "partial sums"), sums, max_relative = 1e-12);
 }
 
 #[test]

@@ -28,6 +28,8 @@ fn an_array_read_of_isaac() {
         reads: phases,
         driven_lines: 128 * phases,
         driven_cells: 128 * 128 * phases,
+        // Every code is shifted and added to the sum of its column.
+        adds: 128 * phases,
         ..PassActivity::default()
     };
     forward.dac.by_bits[0] = 128 * phases;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
-use bitpulse_core::units::Siemens;
+use bitpulse_core::units::{Siemens, Volts};
 use bitpulse_device::fit::{self, FitOptions, FitPoint, Model, PulseData};
 use bitpulse_device::{Device, Polarity};
 use clap::Args;
@@ -18,10 +18,13 @@ use crate::plot::{Area, Axis, Ink, QUIET, TEXT, frame};
 /// `cargo xtask devices fit`
 #[derive(Args)]
 pub(super) struct Fit {
-    /// Table with a header: columns pulse, polarity (set or reset), conductance with its unit, such as "conductance (uS)",
-    /// and if there are several also device and cycle
+    /// Table with a header: columns pulse, polarity (set or reset), conductance with its unit, such as "conductance (uS)", or
+    /// resistance, or current at a read voltage; and if there are several also device and cycle
     #[arg(value_name = "CSV")]
     csv: PathBuf,
+    /// Voltage the currents were read at, such as "0.2 V", where the table holds currents and no column tells it
+    #[arg(long, value_name = "VOLTAGE")]
+    read_voltage: Option<Volts>,
     /// Model of the pulse response; auto tries all and takes the best by the Bayesian information criterion
     #[arg(long, value_name = "MODEL", default_value = "auto")]
     model: Choice,
@@ -101,7 +104,7 @@ impl Fit {
     fn fit(&self) -> Result<Fitted> {
         let path = self.csv.display();
         let text = std::fs::read_to_string(&self.csv).with_context(|| format!("cannot read {path}"))?;
-        let data = PulseData::from_csv(&text).with_context(|| path.to_string())?;
+        let data = PulseData::from_csv_read_at(&text, self.read_voltage).with_context(|| path.to_string())?;
         let stem = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let name = self.out.as_deref().and_then(stem).or_else(|| stem(&self.csv)).unwrap_or_default();
         let options = FitOptions { model: self.model.0, window: None, name };

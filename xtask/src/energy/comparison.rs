@@ -11,6 +11,7 @@ use bitpulse_energy::{
     Recorded, Scenario, Swing, Technology, price,
 };
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::spec::near_miss;
 use crate::workspace;
@@ -122,9 +123,12 @@ impl Default for Choice {
     }
 }
 
-/// A run as a sweep keeps it, as far as prices need it.
+/// Settings of a run, as far as prices need them.
 #[derive(Clone, Debug, Deserialize)]
-struct Record {
+struct Settings {
+    /// Its name within a sweep; a run by itself has none.
+    #[serde(default)]
+    run: String,
     rule: String,
     network: String,
     device: String,
@@ -141,15 +145,23 @@ struct Record {
     /// 0 where a matrix is one array.
     #[serde(rename = "array-size", default)]
     array_size: usize,
-    activity: Activity,
-    #[serde(default)]
-    curve: Vec<Point>,
 }
 
+/// A point of a learning curve.
 #[derive(Clone, Debug, Deserialize)]
 struct Point {
+    #[serde(default)]
+    run: String,
     epoch: f64,
     test_accuracy: Option<f64>,
+}
+
+/// A run that has ended.
+#[derive(Clone, Debug)]
+struct Record {
+    settings: Settings,
+    activity: Activity,
+    curve: Vec<Point>,
 }
 
 fn one() -> f64 {
@@ -163,7 +175,7 @@ enum Kind {
     Hp,
 }
 
-impl Record {
+impl Settings {
     fn kind(&self) -> Option<Kind> {
         let [forward, derivative] = [self.forward.as_str(), &self.derivative];
         match [forward, derivative, &self.error, &self.update] {
@@ -179,7 +191,7 @@ impl Record {
     }
 
     /// How its activity was counted, and the size of an array where that is simulated.
-    fn recorded(&self) -> (Recorded, Option<usize>) {
+    fn recorded(&self, activity: &Activity) -> (Recorded, Option<usize>) {
         if self.device == "software" {
             return (Recorded::Matrices, None);
         }
@@ -188,7 +200,7 @@ impl Record {
         let hidden = widths.len().saturating_sub(2) as f64;
         let phases = pulses(self.input == "bits", self.input_pulses)
             + hidden * pulses(self.forward == "bs", self.forward_pulses);
-        let reads = self.activity.forward.reads as f64 / self.activity.samples as f64;
+        let reads = activity.forward.reads as f64 / activity.samples as f64;
         let whole = widths.iter().max().map_or(1, |width| width + 1);
         let size = if self.array_size > 0 { self.array_size } else { whole };
         (Recorded::Arrays { at_once: (reads / phases).max(1.0) }, Some(size))
@@ -217,16 +229,16 @@ impl Comparison {
 
     /// As [`Comparison::counted`], of a sweep that has runs of both rules; `None` of one that has not.
     pub fn of_sweep(choice: &Choice, folder: &Path) -> Result<Option<Self>> {
-        let runs = folder.join("runs");
-        if !runs.is_dir() {
+        if !folder.join(ACTIVITIES).is_file() {
             return Ok(None);
         }
-        let records = records(folder)?;
-        let both = [Kind::Bs, Kind::Hp].map(|kind| records.iter().any(|record| record.kind() == Some(kind)));
+        let records = of_folder(folder)?;
+        let is_of = |kind| records.iter().any(|record| record.settings.kind() == Some(kind));
         // Pulses that no source describes have no price, which is no fault of the sweep.
-        let unpriced =
-            |record: &Record| record.device != "software" && device(Path::new(&record.device)).is_err();
-        if both == [true, true] && !records.iter().any(unpriced) {
+        let unpriced = |Record { settings: Settings { device: on, .. }, .. }: &Record| {
+            on != "software" && device(Path::new(on)).is_err()
+        };
+        if is_of(Kind::Bs) && is_of(Kind::Hp) && !records.iter().any(unpriced) {
             Self::of_records(choice, &records, None)
         } else {
             Ok(None)
@@ -235,28 +247,32 @@ impl Comparison {
 
     fn of_records(choice: &Choice, records: &[Record], network: Option<&[usize]>) -> Result<Option<Self>> {
         let usable = |record: &&Record| {
-            record.kind().is_some() && network.is_none_or(|widths| record.widths() == widths)
+            let settings = &record.settings;
+            settings.kind().is_some() && network.is_none_or(|widths| settings.widths() == widths)
         };
         let Some(first) = records.iter().find(usable) else {
             return Ok(None);
         };
-        let widths = first.widths();
-        let on = &first.device;
+        let widths = first.settings.widths();
+        let on = &first.settings.device;
         let of = |kind: Kind| {
             let matching: Vec<&Record> = records
                 .iter()
-                .filter(|r| r.kind() == Some(kind) && r.widths() == widths && r.device == *on)
+                .filter(|Record { settings, .. }| {
+                    settings.kind() == Some(kind) && settings.widths() == widths && settings.device == *on
+                })
                 .collect();
             // Of several rules of a kind, those like the first.
             let first = matching.first()?;
-            let alike = matching.iter().filter(|record| record.rule == first.rule);
-            let (recorded, array) = first.recorded();
+            let rule = &first.settings.rule;
+            let alike = matching.iter().filter(|record| record.settings.rule == *rule);
+            let (recorded, array) = first.settings.recorded(&first.activity);
             let mut work = Work { activity: Activity::default(), recorded, array, counted: None };
-            let mut counted = Counted { rule: first.rule.clone(), ..Counted::default() };
+            let mut counted = Counted { rule: rule.clone(), ..Counted::default() };
             for record in alike {
                 work.activity += &record.activity;
                 counted.runs += 1;
-                let per_epoch = record.activity.samples as f64 / record.epochs;
+                let per_epoch = record.activity.samples as f64 / record.settings.epochs;
                 let points = record.curve.iter();
                 counted
                     .curves
@@ -446,29 +462,57 @@ impl Comparison {
     }
 }
 
-/// The runs of a sweep's folder, or the run of a file, by name.
+/// What a sweep keeps of the activity of its runs, beside its tables.
+const ACTIVITIES: &str = "activity.json";
+/// What a run keeps in its own folder, and its learning curve.
+const RESULT: &str = "result.json";
+const METRICS: &str = "metrics.csv";
+
+/// What `result.json` of a run holds.
+#[derive(Deserialize)]
+struct Kept {
+    columns: Settings,
+    activity: Activity,
+}
+
+/// The runs of a sweep's folder, or the run of a run's folder or of the `result.json` in it.
 fn records(path: &Path) -> Result<Vec<Record>> {
-    let runs = path.join("runs");
-    let mut files = if path.is_dir() {
-        let entries =
-            std::fs::read_dir(&runs).with_context(|| format!("{}: no folder of a sweep", path.display()))?;
-        entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?
-    } else {
-        vec![path.to_path_buf()]
-    };
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
-    files.sort();
-    if files.is_empty() {
-        bail!("{}: a run is a file such as runs/NAME/runs/ID.json, a sweep a folder of them", path.display());
+    if path.join(ACTIVITIES).is_file() {
+        return of_folder(path);
     }
-    files
-        .iter()
-        .map(|file| {
-            let text =
-                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            serde_json::from_str(&text).map_err(|error| anyhow!("{}: {error}", file.display()))
-        })
-        .collect()
+    let file = if path.is_dir() { path.join(RESULT) } else { path.to_path_buf() };
+    if !file.is_file() {
+        bail!(
+            "{} is neither the folder of a sweep, with {ACTIVITIES}, nor that of a run, with {RESULT}",
+            path.display()
+        );
+    }
+    let kept: Kept = json(&file)?;
+    let metrics = file.with_file_name(METRICS);
+    let curve = if metrics.is_file() { table(&metrics)? } else { Vec::new() };
+    Ok(vec![Record { settings: kept.columns, activity: kept.activity, curve }])
+}
+
+fn of_folder(folder: &Path) -> Result<Vec<Record>> {
+    let mut activities: BTreeMap<String, Activity> = json(&folder.join(ACTIVITIES))?;
+    let rows: Vec<Settings> = table(&folder.join("results.csv"))?;
+    let points: Vec<Point> = table(&folder.join("curves.csv"))?;
+    let record = |settings: Settings| {
+        let activity = activities.remove(&settings.run)?;
+        let curve = points.iter().filter(|point| point.run == settings.run).cloned().collect();
+        Some(Record { settings, activity, curve })
+    };
+    Ok(rows.into_iter().filter_map(record).collect())
+}
+
+fn json<T: DeserializeOwned>(file: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    serde_json::from_str(&text).map_err(|error| anyhow!("{}: {error}", file.display()))
+}
+
+fn table<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
+    let wrong = |error: csv::Error| anyhow!("{}: {error}", file.display());
+    csv::Reader::from_path(file).map_err(wrong)?.deserialize().collect::<Result<_, _>>().map_err(wrong)
 }
 
 /// The text of `name` in the folder `data/{kind}`, or of the file `name`, and what the file is called.

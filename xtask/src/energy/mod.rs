@@ -17,7 +17,7 @@ use comparison::{Choice, Comparison};
 /// `cargo xtask energy`
 #[derive(Args)]
 pub struct Energy {
-    /// A run's JSON file, the folder of a sweep, or its name in runs; without one, the network is reckoned
+    /// Folder of a sweep or of one of its runs, or the name of one in runs; without it, the network is reckoned
     #[arg(value_name = "RUN|SWEEP")]
     counted: Option<PathBuf>,
     /// Widths of the layers, inputs first; of a sweep, the network that is priced [default: 784-256-10]

@@ -201,7 +201,7 @@ fn write_bill(out: &mut String, comparison: &Comparison, bill: &Bill, accuracy: 
         line(&format!("J to {:.1} % accuracy", 100.0 * accuracy), joules)?;
     }
     line("latency per sample", spread(bill.seconds_per_sample(), Dimension::Time))?;
-    line("mean power", format!("{:.3} mW", 1e3 * bill.watts()))?;
+    line("mean power", format!("{} mW", times(1e3 * bill.watts())))?;
     let tops = bill.tops_per_watt();
     line("TOPS/W", format!("{} ({} .. {})", times(tops.nominal), times(tops.low), times(tops.high)))?;
     let mut area = spread(bill.area(), Dimension::Area);

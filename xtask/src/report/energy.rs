@@ -13,7 +13,7 @@ use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::figure::{Axis, Hover, Ink, Panel, Point, Series, Spread, WIDTH, finish, size};
+use super::figure::{Axis, Hover, Ink, Numbers, Panel, Point, Series, Spread, WIDTH, body_of, finish, size};
 use crate::energy::comparison::{
     CLAIMS, Choice, Comparison, DRAWS, Found, PARTS, REFERENCE, priced, technology,
 };
@@ -55,8 +55,8 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
         p {
             "Counted events of " (network) ", rules " (of(&found.bs)) " and " (of(&found.hp))
             ", priced with " code { (found.technology.name()) } " on the machines of the scenario "
-            code { (found.scenario.name) } " with " code { (found.device.name) } " cells. The machine is compared with "
-            code { (REFERENCE) } "; a constant that enters both sides moves both. No chip was measured."
+            code { (found.scenario.name) } " with " code { (found.device.name) } " cells. All machines are compared "
+            "with " code { (REFERENCE) } "; a constant that enters both sides moves both. No chip was measured."
         }
         @for sentence in verdicts(&found) { p.claim { (sentence) } }
         (ratio_table(&found))
@@ -131,8 +131,11 @@ fn ratio_table(found: &Comparison) -> Markup {
 
 fn spread(value: bitpulse_energy::Spread, dimension: Dimension) -> Markup {
     html! {
-        b { (dimension.show(value.nominal)) } br;
-        span.half { (dimension.show(value.low)) " to " (dimension.show(value.high)) }
+        b { (dimension.show(value.nominal)) }
+        @if value.low < value.high {
+            br;
+            span.half { (dimension.show(value.low)) " to " (dimension.show(value.high)) }
+        }
     }
 }
 
@@ -153,7 +156,7 @@ fn bill_table(found: &Comparison) -> Markup {
                 td.n { (spread(bill.joules_per_mac(), Dimension::Energy)) }
                 td.n { (spread(bill.joules_per_sample(), Dimension::Energy)) }
                 td.n { (spread(bill.seconds_per_sample(), Dimension::Time)) }
-                td.n { (format!("{:.2} mW", 1e3 * bill.watts())) }
+                td.n { (times(1e3 * bill.watts())) " mW" }
                 td.n { (times(bill.tops_per_watt().nominal)) }
                 td.n { (spread(bill.area(), Dimension::Area)) }
             } } }
@@ -182,6 +185,7 @@ fn bars(found: &Comparison) -> Result<Markup> {
     let height = ROW * DRAWN.len() as i32 + 4;
     let mut drawn = String::new();
     let mut texts: Vec<(i32, i32, i32, String)> = vec![];
+    let mut numbers = Numbers::new(&["machine", "pass", "component", "joules per sample", "share, %"]);
     {
         let root = SVGBackend::with_string(&mut drawn, size(height)).into_drawing_area();
         for (row, name) in DRAWN.iter().enumerate() {
@@ -209,7 +213,9 @@ fn bars(found: &Comparison) -> Result<Markup> {
                     let corners = [(ends[0], (top + 22) * UNIT), (ends[1], (top + 40) * UNIT)];
                     root.draw(&Rectangle::new(corners, ink.colour().filled()))?;
                     let share = 100.0 * joules / all;
-                    let joules = Dimension::Energy.show(joules / bill.samples);
+                    let per_sample = joules / bill.samples;
+                    numbers.row([*name, pass.name(), group, &per_sample.to_string(), &share.to_string()]);
+                    let joules = Dimension::Energy.show(per_sample);
                     texts.push((
                         ends[0],
                         ends[1],
@@ -245,13 +251,8 @@ fn bars(found: &Comparison) -> Result<Markup> {
         })
         .collect();
     let title = "Where the energy goes";
-    Ok(finish(
-        &drawn,
-        size(height),
-        &hover,
-        title,
-        "Energy bars: shares of a training step by pass and component",
-    ))
+    let what = "Energy bars: shares of a training step by pass and component";
+    Ok(finish(body_of(&drawn), size(height), &hover, title, what, &numbers))
 }
 
 /// Positions in page pixels across a plot of logarithmic scale.
@@ -335,7 +336,14 @@ fn ratio_plot(found: &Comparison) -> Result<Markup> {
         .iter()
         .map(|(top, text)| Hover { left: 0, top: top * UNIT, width: WIDTH * UNIT, height: ROW * UNIT, text })
         .collect();
-    Ok(finish(&drawn, size(height), &hover, "Against each machine", "Energy ratios with intervals"))
+    let mut numbers = Numbers::new(&["machine", "part", "ratio", "low", "high"]);
+    for (over, _, title, ratio) in &rows {
+        let [mid, low, high] =
+            [ratio.nominal, ratio.interval.low, ratio.interval.high].map(|value| value.to_string());
+        numbers.row([*over, *title, &mid, &low, &high]);
+    }
+    let (title, what) = ("Against each machine", "Energy ratios with intervals");
+    Ok(finish(body_of(&drawn), size(height), &hover, title, what, &numbers))
 }
 
 /// Bars from the low to the high end of each constant, around the nominal ratio.
@@ -389,8 +397,12 @@ fn tornado(found: &Comparison, over: &str) -> Result<Markup> {
         span { span.swatch style={ "background:" (COOL[0].variable()) } {} "constant at its low end" } " "
         span { span.swatch style={ "background:" (WARM[0].variable()) } {} "at its high end" }
     } };
-    let drawing =
-        finish(&drawn, size(height), &hover, &title, &format!("Tornado of {over}: constants at their ends"));
+    let mut numbers = Numbers::new(&["constant", "ratio at its low end", "ratio at its high end"]);
+    for swing in &swings {
+        numbers.row([&swing.key, &swing.at_low.to_string(), &swing.at_high.to_string()]);
+    }
+    let what = format!("Tornado of {over}: constants at their ends");
+    let drawing = finish(body_of(&drawn), size(height), &hover, &title, &what, &numbers);
     Ok(html! { (drawing) (legend) })
 }
 

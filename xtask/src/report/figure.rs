@@ -11,13 +11,13 @@ use std::ops::Range;
 
 use anyhow::Result;
 use maud::{Markup, PreEscaped, html};
-use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::stats::{Estimate, Verdict};
 use crate::plot::{
-    AXIS, COOL, GRID, QUIET, TEXT, UNIT, WARM, frame, label_style, small, spread_out, words, wrap,
+    AXIS, Area, COOL, Chart, GRID, QUIET, TEXT, UNIT, WARM, bare, frame, label_style, small, spread_out,
+    words, wrap,
 };
 pub(super) use crate::plot::{Axis, Ink};
 
@@ -106,86 +106,127 @@ pub(super) struct Forest {
 }
 
 impl Panel {
-    /// Draws the panel.
+    /// Draws the panel: axes, then each line with its band and label as a group of its own, so that it can be hidden.
     pub(super) fn draw(&self) -> Result<Markup> {
         let labels: Vec<Vec<String>> = self.series.iter().map(|series| wrap(&series.label, 15)).collect();
         let longest = labels.iter().flatten().map(|line| line.chars().count()).max().unwrap_or(0);
         // Bold letters of wide fonts, such as DejaVu Sans, take up to 8.5 pixels.
         let margin = 22 + 17 * longest.clamp(2, 16) as i32 / 2;
         let mut drawn = String::new();
-        let hover = {
+        let (hover, labels, right) = {
             let root = SVGBackend::with_string(&mut drawn, size(PANEL_HEIGHT)).into_drawing_area();
             let titles = [self.x_title.as_str(), &self.y_title];
-            let mut chart = frame(&root, [&self.x, &self.y], titles, margin)?;
-            if self.spread == Spread::Band {
-                for Series { ink, points, .. } in &self.series {
-                    let there = points.iter().map(|p| (p.x, p.high));
-                    let back = points.iter().rev().map(|p| (p.x, p.low));
-                    let around: Vec<_> = there.chain(back).collect();
-                    chart.draw_series([Polygon::new(around, ink.colour().mix(0.16).filled())])?;
-                }
-            }
-            let mut ends = vec![];
-            for (n, Series { ink, points, .. }) in self.series.iter().enumerate() {
-                let line = ink.colour().stroke_width(2 * UNIT as u32);
-                // Bars of several arms at one x stand side by side.
-                let aside = match self.spread {
-                    Spread::Band => 0.0,
-                    Spread::Bars => 0.06 * (n as f64 - (self.series.len() as f64 - 1.0) / 2.0),
-                };
-                chart.draw_series([PathElement::new(
-                    points.iter().map(|p| (p.x + aside, p.mid)).collect::<Vec<_>>(),
-                    line,
-                )])?;
-                if self.spread == Spread::Bars {
-                    chart.draw_series(points.iter().map(|p| {
-                        let bar = vec![(p.x + aside, p.low), (p.x + aside, p.high)];
-                        PathElement::new(bar, ink.colour().stroke_width(UNIT as u32))
-                    }))?;
-                }
-                let marked = if self.spread == Spread::Bars { 0 } else { points.len().saturating_sub(1) };
-                for p in points.iter().skip(marked) {
-                    root.draw(&marker(n, chart.backend_coord(&(p.x + aside, p.mid)), *ink))?;
-                }
-                let end = points.last().map(|p| chart.backend_coord(&(p.x + aside, p.mid)));
-                ends.push(end.unwrap_or((WIDTH * UNIT, PANEL_HEIGHT * UNIT)));
-            }
+            let chart = frame(&root, [&self.x, &self.y], titles, margin)?;
             let (across, down) = chart.plotting_area().get_pixel_range();
-            self.label_ends(&root, &labels, &ends, across.end, down.end)?;
+            let ends = self.series.iter().enumerate().map(|(n, series)| {
+                let last = series.points.last().map(|p| chart.backend_coord(&(p.x + self.aside(n), p.mid)));
+                last.unwrap_or((WIDTH * UNIT, PANEL_HEIGHT * UNIT))
+            });
+            let labels = Label::beside(labels, ends.collect(), down.end);
             root.present()?;
             let mut places: Vec<(i32, &str)> = (self.hover.iter())
                 .map(|(x, text)| (chart.backend_coord(&(*x, self.y.high)).0, text.as_str()))
                 .collect();
             places.sort_unstable_by_key(|(x, _)| *x);
-            columns(&places, &across, &down)
+            (columns(&places, &across, &down), labels, across.end)
         };
+        let mut body = body_of(&drawn).to_owned();
+        for (n, (series, label)) in self.series.iter().zip(&labels).enumerate() {
+            let mut layer = String::new();
+            {
+                let root = SVGBackend::with_string(&mut layer, size(PANEL_HEIGHT)).into_drawing_area();
+                self.draw_line(n, &mut bare(&root, [&self.x, &self.y], margin)?, &root)?;
+                label.draw(&root, series.ink, right)?;
+                root.present()?;
+            }
+            let group = html! {
+                g.series data-label=(series.label) data-ink=(series.ink.variable()) { (PreEscaped(body_of(&layer))) }
+            };
+            body += &group.into_string();
+        }
         let what = format!("{}: {}", self.title, self.y_title);
-        Ok(finish(&drawn, size(PANEL_HEIGHT), &hover, &self.title, &what))
+        Ok(finish(&body, size(PANEL_HEIGHT), &hover, &self.title, &what, &self.numbers()))
     }
 
-    /// Writes each line's label right of the plot, as near to the line's end as the other labels allow.
-    fn label_ends(
-        &self,
-        root: &DrawingArea<SVGBackend, Shift>,
-        labels: &[Vec<String>],
-        ends: &[(i32, i32)],
-        right: i32,
-        bottom: i32,
-    ) -> Result<()> {
-        const LINE: i32 = 14;
-        let heights: Vec<i32> = labels.iter().map(|lines| lines.len() as i32 * LINE * UNIT).collect();
+    /// How far right of its x the `n`-th line is drawn: bars of several lines at one x stand side by side.
+    fn aside(&self, n: usize) -> f64 {
+        match self.spread {
+            Spread::Band => 0.0,
+            Spread::Bars => 0.06 * (n as f64 - (self.series.len() as f64 - 1.0) / 2.0),
+        }
+    }
+
+    fn draw_line<'a>(&self, n: usize, chart: &mut Chart<'a>, root: &Area<'a>) -> Result<()> {
+        let (Series { ink, points, .. }, aside) = (&self.series[n], self.aside(n));
+        if self.spread == Spread::Band {
+            let there = points.iter().map(|p| (p.x, p.high));
+            let back = points.iter().rev().map(|p| (p.x, p.low));
+            let around: Vec<_> = there.chain(back).collect();
+            chart.draw_series([Polygon::new(around, ink.colour().mix(0.16).filled())])?;
+        }
+        chart.draw_series([PathElement::new(
+            points.iter().map(|p| (p.x + aside, p.mid)).collect::<Vec<_>>(),
+            ink.colour().stroke_width(2 * UNIT as u32),
+        )])?;
+        if self.spread == Spread::Bars {
+            chart.draw_series(points.iter().map(|p| {
+                let bar = vec![(p.x + aside, p.low), (p.x + aside, p.high)];
+                PathElement::new(bar, ink.colour().stroke_width(UNIT as u32))
+            }))?;
+        }
+        let marked = if self.spread == Spread::Bars { 0 } else { points.len().saturating_sub(1) };
+        for p in points.iter().skip(marked) {
+            root.draw(&marker(n, chart.backend_coord(&(p.x + aside, p.mid)), *ink))?;
+        }
+        Ok(())
+    }
+
+    /// A row for each point of each line.
+    fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers::new(&["line", &self.x_title, &self.y_title, "low", "high"]);
+        for Series { label, points, .. } in &self.series {
+            for p in points {
+                // Categories stand at 0, 1, 2 and so on; their names tell more.
+                let name = self.x.ticks.iter().find(|(tick, _)| *tick == p.x).map(|(_, name)| name.as_str());
+                let x = name.filter(|name| !name.is_empty()).map_or_else(|| p.x.to_string(), str::to_owned);
+                numbers.row([label.clone(), x, p.mid.to_string(), p.low.to_string(), p.high.to_string()]);
+            }
+        }
+        numbers
+    }
+}
+
+/// The name of a line, right of the plot.
+struct Label {
+    lines: Vec<String>,
+    /// Where the line ends.
+    end: (i32, i32),
+    top: i32,
+    middle: i32,
+}
+
+impl Label {
+    const LINE: i32 = 14;
+
+    /// Labels as near to the ends of their lines as the other labels allow, above `bottom`.
+    fn beside(labels: Vec<Vec<String>>, ends: Vec<(i32, i32)>, bottom: i32) -> Vec<Self> {
+        let heights: Vec<i32> = labels.iter().map(|lines| lines.len() as i32 * Self::LINE * UNIT).collect();
         let wanted: Vec<i32> = ends.iter().map(|end| end.1).collect();
-        let tops = spread_out(&wanted, &heights, LINE * UNIT..bottom);
-        for (n, Series { ink, .. }) in self.series.iter().enumerate() {
-            let (end, top, middle) = (ends[n], tops[n], tops[n] + heights[n] / 2);
-            if (middle - end.1).abs() > 3 * UNIT || right - end.0 > 12 * UNIT {
-                let leader = vec![(end.0 + 6 * UNIT, end.1), (right + 14 * UNIT, middle)];
-                root.draw(&PathElement::new(leader, ink.colour().mix(0.6).stroke_width(UNIT as u32)))?;
-            }
-            for (i, line) in labels[n].iter().enumerate() {
-                let at = (right / UNIT + 17, top / UNIT + LINE / 2 + LINE * i as i32);
-                root.draw(&words(line, at, &label_style(*ink), HPos::Left))?;
-            }
+        let tops = spread_out(&wanted, &heights, Self::LINE * UNIT..bottom);
+        (labels.into_iter().zip(ends).zip(tops.into_iter().zip(heights)))
+            .map(|((lines, end), (top, height))| Self { lines, end, top, middle: top + height / 2 })
+            .collect()
+    }
+
+    fn draw(&self, root: &Area<'_>, ink: Ink, right: i32) -> Result<()> {
+        let Self { lines, end, top, middle } = self;
+        if (middle - end.1).abs() > 3 * UNIT || right - end.0 > 12 * UNIT {
+            let leader = vec![(end.0 + 6 * UNIT, end.1), (right + 14 * UNIT, *middle)];
+            root.draw(&PathElement::new(leader, ink.colour().mix(0.6).stroke_width(UNIT as u32)))?;
+        }
+        for (i, line) in lines.iter().enumerate() {
+            let at = (right / UNIT + 17, top / UNIT + Self::LINE / 2 + Self::LINE * i as i32);
+            root.draw(&words(line, at, &label_style(ink), HPos::Left))?;
         }
         Ok(())
     }
@@ -263,8 +304,14 @@ impl Forest {
                 text,
             })
             .collect();
+        let mut numbers = Numbers::new(&["row", &self.x_title, "low", "high", "n", "single values"]);
+        for ForestRow { label, estimate, values, .. } in &self.rows {
+            let [mean, low, high] = [estimate.mean, estimate.low(), estimate.high()].map(|v| v.to_string());
+            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+            numbers.row([label.clone(), mean, low, high, estimate.n.to_string(), values.join(" ")]);
+        }
         let what = format!("{}: {}", self.title, self.x_title);
-        Ok(finish(&drawn, size(height), &hover, &self.title, &what))
+        Ok(finish(body_of(&drawn), size(height), &hover, &self.title, &what, &numbers))
     }
 
     /// The ink of a difference: that of the arm ahead, none where neither is.
@@ -320,15 +367,50 @@ fn columns<'a>(places: &[(i32, &'a str)], across: &Range<i32>, down: &Range<i32>
     columns
 }
 
-/// Turns what plotters wrote into the page's form: scaled by the style sheet, described, with values on hover.
+/// The numbers that a figure shows, as CSV.
+pub(super) struct Numbers(String);
+
+impl Numbers {
+    pub(super) fn new(columns: &[&str]) -> Self {
+        let mut numbers = Self(String::new());
+        numbers.row(columns.iter().copied());
+        numbers
+    }
+
+    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) {
+        let cells = cells.into_iter().map(|cell| {
+            let cell = cell.as_ref();
+            if cell.contains([',', '"', '\n']) {
+                format!("\"{}\"", cell.replace('"', "\"\""))
+            } else {
+                cell.to_owned()
+            }
+        });
+        self.0 += &cells.collect::<Vec<_>>().join(",");
+        self.0.push('\n');
+    }
+
+    /// The text, such that it may stand in a script element, which nothing but its end tag ends.
+    fn embedded(&self) -> String {
+        self.0.replace("</", "<\u{200b}/")
+    }
+}
+
+/// What plotters wrote, without the element around it.
+pub(super) fn body_of(drawn: &str) -> &str {
+    drawn.split_once('\n').map_or("", |(_, body)| body).trim_end().trim_end_matches("</svg>")
+}
+
+/// Turns the body of a drawing into the page's form: scaled by the style sheet, described, with values on hover and its
+/// numbers beside it.
 pub(super) fn finish(
-    drawn: &str,
+    body: &str,
     (width, height): (u32, u32),
     hover: &[Hover],
     title: &str,
     what: &str,
+    numbers: &Numbers,
 ) -> Markup {
-    let body = drawn.split_once('\n').map_or("", |(_, body)| body).trim_end().trim_end_matches("</svg>");
     html! {
         div.panel {
             @if !title.is_empty() { p.panel-title { (title) } }
@@ -340,6 +422,7 @@ pub(super) fn finish(
                     }
                 }
             }
+            script type="text/csv" { (PreEscaped(numbers.embedded())) }
         }
     }
 }

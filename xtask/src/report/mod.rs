@@ -4,14 +4,23 @@
 //! seeds, paired differences, and the sentences at its head. Which sections there are follows from the data, not from
 //! the sweep's name. Not here: running anything, or measuring anything anew.
 
+mod ablation;
 mod arms;
+mod differences;
 mod energy;
 mod figure;
+mod headline;
+mod inference;
+mod learning;
 mod page;
 mod read;
+mod results;
+mod sources;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod view;
+mod words;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -47,7 +56,7 @@ impl Report {
     }
 }
 
-/// Writes `dir/report.html` and its figures as `dir/figures/*.svg` from `dir/folder.json`, `dir/sweep.toml`,
+/// Writes `dir/report.html` and its figures as `dir/figures/*.svg`, each with its numbers as CSV, from `dir/folder.json`, `dir/sweep.toml`,
 /// `dir/results.csv` and `dir/curves.csv`, and returns the page's path.
 ///
 /// - `folder.json`: the sweep's name, the command that repeats it and the commit it was run from.
@@ -74,25 +83,39 @@ pub(crate) fn render(dir: &Path) -> Result<PathBuf> {
         std::fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
     }
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    for (name, drawing) in figures(&page) {
-        workspace::write_atomically(&folder.join(name).with_extension("svg"), drawing.as_bytes())?;
+    for Figure { name, drawing, numbers } in figures(&page) {
+        workspace::write_atomically(&folder.join(&name).with_extension("svg"), drawing.as_bytes())?;
+        workspace::write_atomically(&folder.join(&name).with_extension("csv"), numbers.as_bytes())?;
     }
     workspace::write_atomically(&target, page.as_bytes())?;
     Ok(target)
 }
 
-/// Every drawing of a page by a name made of its number and what it shows, fit to stand alone.
-fn figures(page: &str) -> Vec<(String, String)> {
+/// A drawing of the page, fit to stand alone, and its numbers as CSV.
+struct Figure<'a> {
+    /// Made of its number and what it shows.
+    name: String,
+    drawing: String,
+    numbers: &'a str,
+}
+
+/// Every drawing of a page.
+fn figures(page: &str) -> Vec<Figure<'_>> {
+    const NUMBERS: &str = "<script type=\"text/csv\">";
     let drawings = page.split("<svg ").skip(1).filter_map(|rest| rest.split_once("</svg>"));
     drawings
         .enumerate()
-        .filter_map(|(index, (drawing, _))| {
+        .filter_map(|(index, (drawing, rest))| {
             let (head, body) = drawing.split_once('>')?;
             let label = head.split_once("aria-label=\"")?.1.split_once('"')?.0;
             let letters =
                 label.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' });
             let words = letters.collect::<String>().split_whitespace().take(8).collect::<Vec<_>>().join("-");
-            Some((format!("{:02}-{words}", index + 1), format!("<svg {head}>{ALONE}{body}</svg>\n")))
+            Some(Figure {
+                name: format!("{:02}-{words}", index + 1),
+                drawing: format!("<svg {head}>{ALONE}{body}</svg>\n"),
+                numbers: rest.strip_prefix(NUMBERS)?.split_once("</script>")?.0,
+            })
         })
         .collect()
 }

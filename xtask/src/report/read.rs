@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::sweep::Manifest;
 
 const RESULTS: &[&str] = &[
+    "sweep",
     "run",
     "rule",
     "network",
@@ -55,6 +56,8 @@ struct Head {
 /// One row of `results.csv`. Accuracies are fractions, `None` where not measured.
 #[derive(Debug)]
 pub(super) struct Run {
+    /// The sweep file that it comes from.
+    pub(super) sweep: String,
     pub(super) id: String,
     pub(super) rule: String,
     pub(super) network: String,
@@ -130,6 +133,7 @@ pub(super) fn results(path: &Path) -> Result<Results> {
     let mut twins = BTreeMap::new();
     for row in table.rows() {
         let run = Run {
+            sweep: row.text("sweep").to_owned(),
             id: row.name("run")?,
             rule: row.name("rule")?,
             network: row.name("network")?,
@@ -152,9 +156,9 @@ pub(super) fn results(path: &Path) -> Result<Results> {
             bail!(row.problem("run", &format!("`{}` stands already in line {line}", run.id)));
         }
         // Pairing by seed needs one run for each seed: a setting that varies must have its column.
-        let all_but_id = (run.rule.clone(), run.network.clone(), run.dataset.clone(), run.device.clone());
+        let names = [&run.sweep, &run.rule, &run.network, &run.dataset, &run.device].map(String::clone);
         if let Some(line) =
-            twins.insert((all_but_id, run.epochs, run.batch, run.settings.clone(), run.seed), row.line())
+            twins.insert((names, run.epochs, run.batch, run.settings.clone(), run.seed), row.line())
         {
             bail!(
                 row.problem(
@@ -298,7 +302,8 @@ impl<'a> Row<'a> {
                 "hp" => false,
                 "bs" => true,
                 // A rule beyond the table between HP and BS.
-                _ => return Ok(None),
+                "coincidence" | "threshold" | "sign" => return Ok(None),
+                other => bail!(self.problem(column, &format!("`{other}` is neither `hp` nor `bs`"))),
             };
         }
         Ok(Some(binary))

@@ -8,7 +8,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
-use crate::record::{EpochRecord, Measured};
+use crate::record::{EpochRecord, FOLLOWED, Measured};
 use crate::train::Checkpoint;
 
 /// Name of the tensor that holds the learning curve, a row a point.
@@ -16,7 +16,7 @@ const CURVE: &str = "curve";
 /// Below it stand the tensors of the state.
 const STATE: &str = "state";
 /// Numbers of one point of the learning curve.
-const POINT: usize = 7;
+const POINT: usize = 7 + FOLLOWED;
 
 /// The bytes of the checkpoint of the run called `run`.
 pub fn encode(run: &str, checkpoint: &Checkpoint) -> Result<Vec<u8>> {
@@ -74,7 +74,8 @@ pub fn decode(run: &str, bytes: &[u8]) -> Result<Checkpoint> {
 }
 
 fn numbers(point: &EpochRecord) -> [f64; POINT] {
-    [
+    let mut row = [0.0; POINT];
+    row[..7].copy_from_slice(&[
         f64::from(point.epoch),
         point.samples as f64,
         point.train.accuracy,
@@ -82,7 +83,9 @@ fn numbers(point: &EpochRecord) -> [f64; POINT] {
         point.held_out.accuracy,
         point.held_out.cross_entropy,
         point.train_seconds,
-    ]
+    ]);
+    row[7..].copy_from_slice(&point.devices);
+    row
 }
 
 fn point(row: &[f64]) -> EpochRecord {
@@ -92,6 +95,7 @@ fn point(row: &[f64]) -> EpochRecord {
         train: Measured { accuracy: row[2], cross_entropy: row[3] },
         held_out: Measured { accuracy: row[4], cross_entropy: row[5] },
         train_seconds: row[6],
+        devices: std::array::from_fn(|k| row[7 + k]),
     }
 }
 
@@ -159,8 +163,14 @@ mod tests {
         state.put("counter", &[3], vec![-1_i32, 0, 1]);
         state.put("stuck", &[1], vec![7_u32]);
         let measured = Measured { accuracy: 1.0 / 3.0, cross_entropy: f64::NAN };
-        let point =
-            EpochRecord { epoch: 2, samples: 9, train: measured, held_out: measured, train_seconds: 0.7 };
+        let point = EpochRecord {
+            epoch: 2,
+            samples: 9,
+            train: measured,
+            held_out: measured,
+            train_seconds: 0.7,
+            devices: [0.25; FOLLOWED],
+        };
         let mut activity = Activity { samples: 9, ..Activity::default() };
         activity.forward.driven_siemens = 0.1 + 0.7;
         Checkpoint { state, activity, curve: vec![point; 3], train_seconds: 0.1 + 0.2 }

@@ -1,4 +1,5 @@
-//! The tables of a sweep, put together from its runs: `results.csv`, `results.parquet`, `curves.csv`, `activity.json`.
+//! The tables of a sweep, put together from its runs: `results.csv`, `results.parquet`, `curves.csv`, `activity.json`,
+//! `weights.json`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use serde_json::{Map, Value as Json};
 use tracing::warn;
 
 use super::folder::Folder;
-use crate::record::{headings, row, to_csv};
+use crate::record::{Histogram, headings, row, to_csv};
 use crate::spec::Sweep;
 use crate::workspace::write_atomically;
 
@@ -27,6 +28,7 @@ use crate::workspace::write_atomically;
 pub fn collect(folder: &Folder, sweep: &Sweep) -> Result<usize> {
     let mut rows = Vec::new();
     let mut activities: BTreeMap<&str, Activity> = BTreeMap::new();
+    let mut histograms: BTreeMap<&str, Vec<Histogram>> = BTreeMap::new();
     let mut curves = csv::Writer::from_writer(Vec::new());
     for run in &sweep.runs {
         let run_folder = folder.of(run);
@@ -46,8 +48,11 @@ pub fn collect(folder: &Folder, sweep: &Sweep) -> Result<usize> {
         for point in curve.records() {
             curves.write_record(std::iter::once(run.id.as_str()).chain(&point?))?;
         }
-        rows.push(row(&sweep.name, &run.id, kept.columns));
+        rows.push(row(run.part.as_ref().unwrap_or(&sweep.name), &run.id, kept.columns));
         activities.insert(&run.id, kept.activity);
+        if !kept.histograms.is_empty() {
+            histograms.insert(&run.id, kept.histograms);
+        }
     }
     if rows.is_empty() {
         return Ok(0);
@@ -56,6 +61,7 @@ pub fn collect(folder: &Folder, sweep: &Sweep) -> Result<usize> {
     write_atomically(&dir.join("results.csv"), &to_csv(&rows)?)?;
     write_atomically(&dir.join("curves.csv"), &curves.into_inner()?)?;
     write_atomically(&dir.join("activity.json"), &serde_json::to_vec(&activities)?)?;
+    write_atomically(&dir.join("weights.json"), &serde_json::to_vec(&histograms)?)?;
     write_atomically(&dir.join("results.parquet"), &to_parquet(&rows).context("results.parquet")?)?;
     Ok(rows.len())
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/folder.json            format, and the command that makes the sweep
-//! DIR/sweep.toml             the sweep file as it was given
+//! DIR/sweep.toml             the sweep file as it was given; beside it, those it includes
 //! DIR/lock                   held by the process that writes tables and report
 //! DIR/runs/HASH/             one run, named by the hash of all its settings
 //!     run.toml               all its settings
@@ -32,8 +32,8 @@ use sha2::{Digest, Sha256};
 
 use super::checkpoint;
 use crate::failure::{Failure, Outcome};
-use crate::record::{EpochRecord, RunRecord, to_csv};
-use crate::spec::{self, Run, Value};
+use crate::record::{EpochRecord, Histogram, RunRecord, to_csv};
+use crate::spec::{self, Included, Run, Value};
 use crate::train::Checkpoint;
 use crate::workspace::{self, write_atomically};
 
@@ -98,11 +98,12 @@ fn commit() -> Option<String> {
 }
 
 impl Folder {
-    /// Makes the folder `dir` that of the sweep of `manifest` and the file `text`, or takes it up again.
+    /// Makes the folder `dir` that of the sweep of `manifest`, the file `text` and those it includes, or takes it up
+    /// again.
     ///
     /// # Errors
     /// When it cannot be written, or holds runs of another format; it is then left as it is.
-    pub fn create(dir: &Path, manifest: Manifest, text: &str) -> Outcome<Self> {
+    pub fn create(dir: &Path, manifest: Manifest, text: &str, included: &[Included]) -> Outcome<Self> {
         let holds_results = || ["runs", "results.csv"].iter().any(|name| dir.join(name).exists());
         if read_manifest(dir)?.is_none() && holds_results() {
             let message = format!(
@@ -121,6 +122,9 @@ impl Folder {
             // The manifest first: another process that sees runs looks for it.
             write_if_new(&dir.join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
             write_if_new(&dir.join(SPEC), text.as_bytes())?;
+            for Included { name, text } in included {
+                write_if_new(&dir.join(name).with_extension("toml"), text.as_bytes())?;
+            }
             make_folder(&dir.join("runs"))
         };
         make().map_err(Failure::input)?;
@@ -228,7 +232,8 @@ fn resolved(run: &Run) -> String {
     });
     // A device is a file: what it says belongs to the run, not its name alone.
     let device = run.hardware.as_ref().map_or_else(String::new, |hardware| {
-        let spec = serde_json::to_vec(hardware.device().spec()).expect("a device is made of numbers and texts");
+        let spec =
+            serde_json::to_vec(hardware.device().spec()).expect("a device is made of numbers and texts");
         format!("# The device file says what has the SHA-256 {}.\n", hexadecimal(&Sha256::digest(spec)))
     });
     format!("# All settings of this run; format {FORMAT}.\n{device}{}", lines.collect::<String>())
@@ -298,6 +303,9 @@ pub struct Kept {
     /// Columns of `results.csv` but for the names of sweep and run.
     pub columns: Map<String, Json>,
     pub activity: Activity,
+    /// Of the weights of every layer on devices.
+    #[serde(default)]
+    pub histograms: Vec<Histogram>,
 }
 
 /// A run that this process holds.
@@ -454,7 +462,11 @@ impl Held<'_> {
 
     /// Keeps the result, and then says that the run is done. With `checkpoint`, the trained network is kept too.
     pub fn finish(&self, run: &Run, record: &RunRecord, checkpoint: Option<&Checkpoint>) -> Result<()> {
-        let kept = Kept { columns: record.columns(run), activity: record.activity.clone() };
+        let kept = Kept {
+            columns: record.columns(run),
+            activity: record.activity.clone(),
+            histograms: record.histograms.clone(),
+        };
         let mut files =
             vec![(METRICS, metrics(run, &record.curve)?), (RESULT, serde_json::to_vec_pretty(&kept)?)];
         if let Some(checkpoint) = checkpoint {

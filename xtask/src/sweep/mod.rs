@@ -195,7 +195,7 @@ impl Grid {
         let out = out.unwrap_or_else(|| default_folder(&name));
         let data = self.source.mnist_elsewhere();
         let manifest = Manifest::new(&name, self.command(), &self.overrides, data);
-        let folder = Folder::create(&out, manifest, &text)?;
+        let folder = Folder::create(&out, manifest, &text, &sweep.included)?;
         how.run(&folder, &sweep)
     }
 

@@ -65,11 +65,11 @@ impl Options {
     fn head(&self, name: &str, dir: &Path, jobs: u16, log: &str) -> String {
         let mut text = format!(
             "#!/bin/sh\n\
-             #SBATCH --job-name={name}\n\
+             #SBATCH --job-name=\"{name}\"\n\
              #SBATCH --cpus-per-task={jobs}\n\
              #SBATCH --requeue\n\
              #SBATCH --open-mode=append\n\
-             #SBATCH --output={}/slurm/{log}.log\n",
+             #SBATCH --output=\"{}/slurm/{log}.log\"\n",
             dir.display()
         );
         for option in &self.slurm_options {
@@ -98,8 +98,8 @@ impl Options {
                  # A signal ends the wait before the program.\n    \
                  while kill -0 $child 2>/dev/null; do wait $child; code=$?; done\n    \
                  [ $late = yes ] && exec scontrol requeue \"${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID\"\n    \
-                 # 0: done. 1: a run failed, and would again. 2: wrong input.\n    \
-                 [ $code -le 2 ] && exit $code\n\
+                 # Done; a run failed, and would again; wrong input; asked to stop.\n    \
+                 case $code in 0|1|2|130|143) exit $code;; esac\n\
              done\n\
              exit $code\n"
         )

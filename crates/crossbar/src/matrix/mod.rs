@@ -201,9 +201,13 @@ impl CrossbarMatrix {
         self.staleness
     }
 
-    /// The weight that one pulse at a crosspoint moves nominal devices by.
+    /// The weight that one pulse at a crosspoint moves nominal devices by; with a transfer, what it will be once it has
+    /// reached the slow array, whatever the significance of the fast one.
     pub fn pulse_weight(&self) -> f64 {
-        f64::from(self.digits[0].pulse_weight())
+        match self.spec.digits {
+            Digits::Transfer(_) => self.spec.weight_range * f64::from(self.digits[0].step),
+            _ => f64::from(self.digits[0].pulse_weight()),
+        }
     }
 
     fn is_exact(&self) -> bool {
@@ -323,7 +327,9 @@ impl SynapticMatrix for CrossbarMatrix {
         let mut left = weights.to_vec();
         let mut activity = bitpulse_core::PassActivity::default();
         for (k, digit) in self.digits.iter_mut().enumerate().rev() {
-            let v: Vec<f32> = left.iter().map(|w| w / digit.significance.max(f32::MIN_POSITIVE)).collect();
+            // What does not count in a weight starts at zero.
+            let share = if digit.significance > 0.0 { 1.0 / digit.significance } else { 0.0 };
+            let v: Vec<f32> = left.iter().map(|w| w * share).collect();
             digit.program(0, &v, Writing::Exact, at.index(k as u64), &mut activity);
             for (cell, left) in left.iter_mut().enumerate() {
                 *left -= digit.significance * digit.value(cell);

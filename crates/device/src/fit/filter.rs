@@ -25,7 +25,8 @@ struct Observation {
     /// Pulses since the reading before; 0 where that cannot be known and the filter starts anew.
     pulses: u32,
     outlier: bool,
-    /// The step to this reading may have met a bound, which noise makes one-sided: the filter starts anew after it.
+    /// The step to this reading may have met a bound, which noise makes one-sided: it moves the state, but counts for
+    /// nothing.
     clipped: bool,
 }
 
@@ -43,7 +44,8 @@ pub(super) struct Series {
 pub(super) struct Estimate {
     pub(super) model: Model,
     pub(super) theta: Vec<f64>,
-    pub(super) errors: Vec<f64>,
+    /// Covariance of their errors.
+    pub(super) covariance: DMatrix<f64>,
     pub(super) kind: NoiseKind,
     /// Variance of a pulse: in window fractions squared, or relative to the step squared.
     pub(super) cycle_variance: f64,
@@ -62,6 +64,8 @@ struct Innovation {
     variance: f64,
     /// How much of it moves the state; 0 for outliers, whose deviation is not used.
     gain: f64,
+    /// Whether it tells about the parameters: no outlier, no bound in the way.
+    counts: bool,
 }
 
 /// One reading for a picture.
@@ -72,6 +76,9 @@ pub(super) struct SeriesPoint {
     pub(super) residual: Option<f64>,
     pub(super) outlier: bool,
 }
+
+/// Rounds of parameters and noises by turns; three or four are enough but where read noise is far above C2C noise.
+const MOST_ROUNDS: usize = 12;
 
 /// Readings further off than this many standard deviations are not used.
 const OUTLIER: f64 = 4.5;
@@ -211,8 +218,7 @@ impl Series {
         for (_, readings) in &self.trains {
             let mut state: Option<(f64, f64)> = None;
             for reading in readings {
-                let restart = reading.pulses == 0 || reading.clipped;
-                let Some((mut mean, mut variance)) = state.filter(|_| !restart) else {
+                let Some((mut mean, mut variance)) = state.filter(|_| reading.pulses > 0) else {
                     state = (!reading.outlier).then_some((reading.u, read));
                     out.push(None);
                     continue;
@@ -229,7 +235,8 @@ impl Series {
                 let total = (variance + read).max(1e-18);
                 let v = reading.u - mean;
                 let gain = if reading.outlier { 0.0 } else { variance / total };
-                out.push(Some(Innovation { v, variance: total, gain }));
+                let counts = !reading.outlier && !reading.clipped;
+                out.push(Some(Innovation { v, variance: total, gain, counts }));
                 state = Some((mean + gain * v, (1.0 - gain) * variance));
             }
         }
@@ -252,7 +259,7 @@ impl Series {
                 }
                 let v = reading.u - mean;
                 mean += innovation.gain * v;
-                if !reading.outlier {
+                if innovation.counts {
                     out.push(v / innovation.variance.sqrt());
                 }
             }
@@ -267,15 +274,10 @@ impl Series {
         let profile = |ratio: f64| -> [f64; 3] {
             let (mut n, mut logs, mut squares) = (0.0, 0.0, 0.0);
             let innovations = self.filter(curve, kind, 1.0, ratio * unit);
-            let readings = self.trains.iter().flat_map(|(_, readings)| readings);
-            for (innovation, reading) in innovations.iter().zip(readings) {
-                if let Some(innovation) = innovation
-                    && !reading.outlier
-                {
-                    n += 1.0;
-                    logs += innovation.variance.ln();
-                    squares += innovation.v * innovation.v / innovation.variance;
-                }
+            for innovation in innovations.iter().flatten().filter(|innovation| innovation.counts) {
+                n += 1.0;
+                logs += innovation.variance.ln();
+                squares += innovation.v * innovation.v / innovation.variance;
             }
             // Rounding of the readings leaves no less than this.
             let size = (squares / n).max(1e-18);
@@ -306,6 +308,17 @@ impl Series {
 
     /// Fits `model`; `None` where the data do not determine it.
     pub(super) fn estimate(&self, model: Model, kind: NoiseKind) -> Option<Estimate> {
+        self.estimate_within(model, kind, 1e-9, MOST_ROUNDS)
+    }
+
+    /// Fits `model` to a tolerance and within a number of rounds.
+    fn estimate_within(
+        &self,
+        model: Model,
+        kind: NoiseKind,
+        tolerance: f64,
+        rounds: usize,
+    ) -> Option<Estimate> {
         let steps = [self.steps(Polarity::Set), self.steps(Polarity::Reset)];
         let lines = [line(&steps[0], |u| u).1, line(&steps[1], |u| u).1];
         let mut theta = model.start(lines, [&steps[0], &steps[1]]);
@@ -317,27 +330,30 @@ impl Series {
         let mut cycle = (2.2 * median(&mut squares) / unit).max(1e-18);
         let mut read = 0.0;
         let mut deviance = f64::INFINITY;
-        let mut errors: Vec<f64> = Vec::new();
-        for _ in 0..6 {
-            let before = theta.clone();
+        let mut covariance = DMatrix::zeros(0, 0);
+        for _ in 0..rounds {
+            let before = (theta.clone(), cycle, read);
             let held = self.filter(&model.law(&theta)?, kind, cycle, read);
             let problem = Problem { series: self, model, held, theta: DVector::from_vec(theta) };
-            let (problem, _) = LevenbergMarquardt::new().with_tol(1e-9).with_patience(20).minimize(problem);
+            let (problem, _) =
+                LevenbergMarquardt::new().with_tol(tolerance).with_patience(20).minimize(problem);
             theta = problem.theta.as_slice().to_vec();
             [cycle, read, deviance] = self.noises(&model.law(&theta)?, kind);
             let jacobian = problem.jacobian()?;
-            let covariance = (jacobian.transpose() * jacobian).cholesky()?.inverse();
-            errors = covariance.diagonal().iter().map(|variance| variance.sqrt()).collect();
-            let moved = |i: usize| (theta[i] - before[i]).abs() > 0.02 * errors[i];
-            if !(0..theta.len()).any(moved) {
+            covariance = (jacobian.transpose() * jacobian).cholesky()?.inverse();
+            // Gains and errors are those of the noises before: a parameter that rests while the noises move is not done.
+            let total = cycle * unit + read;
+            let settled = |now: f64, before: f64, unit: f64| ((now - before) * unit).abs() < 0.01 * total;
+            let moved = |i: usize| (theta[i] - before.0[i]).abs() > 0.02 * covariance[(i, i)].sqrt();
+            if settled(cycle, before.1, unit) && settled(read, before.2, 1.0) && !(0..theta.len()).any(moved)
+            {
                 break;
             }
         }
-        // The gains of the last round were those of the noises before it; the difference is of second order.
-        (deviance.is_finite() && errors.iter().all(|error| error.is_finite())).then_some(Estimate {
+        (deviance.is_finite() && covariance.iter().all(|entry| entry.is_finite())).then_some(Estimate {
             model,
             theta,
-            errors,
+            covariance,
             kind,
             cycle_variance: cycle,
             read_variance: read,
@@ -347,10 +363,11 @@ impl Series {
 
     /// Marks readings that no curve explains, and steps that may have met a bound.
     pub(super) fn find_outliers(&mut self) {
+        let mut kinds = vec![NoiseKind::OfWindow, NoiseKind::OfStep];
         for _ in 0..3 {
-            let Some(estimate) = [NoiseKind::OfWindow, NoiseKind::OfStep]
-                .into_iter()
-                .filter_map(|kind| self.estimate(Model::Tabulated, kind))
+            // Roughly: what lies 4.5 standard deviations off does not hang on the last digits of a curve.
+            let Some(estimate) = (kinds.iter())
+                .filter_map(|&kind| self.estimate_within(Model::Tabulated, kind, 1e-4, 2))
                 .min_by(|a, b| a.deviance.total_cmp(&b.deviance))
             else {
                 return;
@@ -358,36 +375,41 @@ impl Series {
             let Some(curve) = estimate.model.law(&estimate.theta) else {
                 return;
             };
+            kinds = vec![estimate.kind];
             let (cycle, read) = (estimate.cycle_variance, estimate.read_variance);
             let innovations = self.filter(&curve, estimate.kind, cycle, read);
-            let unit = |step: f64| self.unit_variance(estimate.kind, step);
             let mut marks = Vec::new();
             let mut innovations = innovations.iter();
             for (_, readings) in &self.trains {
-                for (k, reading) in readings.iter().enumerate() {
-                    let far = innovations
-                        .next()
-                        .and_then(Option::as_ref)
-                        .map_or(reading.outlier, |i| i.v.abs() > OUTLIER * i.variance.sqrt());
-                    let clipped = k > 0 && {
-                        let from = readings[k - 1].u;
-                        // Between its last knots the table smears the sharp end of a curve: the step before counts too.
-                        let behind = if reading.polarity == Polarity::Set { -0.125 } else { 0.125 };
-                        let step = [from, from + behind]
-                            .map(|u| curve.step(u.clamp(0.0, 1.0), reading.polarity))
-                            .into_iter()
-                            .max_by(|a, b| a.abs().total_cmp(&b.abs()))
-                            .unwrap_or(0.0);
-                        let noise = (f64::from(reading.pulses) * cycle * unit(step)).sqrt();
-                        let to = from + step;
-                        // Readings of a quiet device may rest on the bound; noise of a loud one is cut there.
-                        noise > 1e-4
-                            && match reading.polarity {
-                                Polarity::Set => to + 2.5 * noise > 1.0,
-                                Polarity::Reset => to - 2.5 * noise < 0.0,
-                            }
+                // Where the filter has the state after the reading before.
+                let mut from = 0.0;
+                for reading in readings {
+                    let Some(innovation) = innovations.next().and_then(Option::as_ref) else {
+                        from = reading.u;
+                        marks.push((reading.outlier, false));
+                        continue;
                     };
+                    // Told from the readings before alone: a choice by the reading itself would be one by its noise.
+                    let predicted = reading.u - innovation.v;
+                    // Between its last knots the table smears the sharp end of a curve: the step before counts too.
+                    let behind = if reading.polarity == Polarity::Set { -0.125 } else { 0.125 };
+                    let [here, before] = [from, from + behind]
+                        .map(|u: f64| curve.step(u.clamp(0.0, 1.0), reading.polarity).abs());
+                    let longer = (before - here).max(0.0);
+                    let unit = self.unit_variance(estimate.kind, here.max(before));
+                    let noise = (innovation.variance - read)
+                        .max(f64::from(reading.pulses) * cycle * unit)
+                        .max(0.0)
+                        .sqrt();
+                    // Readings of a quiet device may rest on the bound; noise of a loud one is cut there.
+                    let clipped = noise > 1e-4
+                        && match reading.polarity {
+                            Polarity::Set => predicted + longer + 2.5 * noise > 1.0,
+                            Polarity::Reset => predicted - longer - 2.5 * noise < 0.0,
+                        };
+                    let far = innovation.v.abs() > OUTLIER * innovation.variance.sqrt();
                     marks.push((far, clipped));
+                    from = predicted + innovation.gain * innovation.v;
                 }
             }
             let all = self.trains.iter_mut().flat_map(|(_, readings)| readings);
@@ -418,7 +440,9 @@ impl Series {
                     train: *train,
                     reading: index,
                     trajectory,
-                    residual: innovation.map(|i| i.v / i.variance.sqrt()),
+                    residual: innovation
+                        .filter(|i| i.counts || reading.outlier)
+                        .map(|i| i.v / i.variance.sqrt()),
                     outlier: reading.outlier,
                 });
             }

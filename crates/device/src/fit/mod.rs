@@ -4,9 +4,9 @@
 //! parameters and the two noises, a Kalman filter turns the readings of a train into independent standard residuals (the
 //! innovations), so C2C and read noise are told apart, gaps are bridged, and standard errors are honest although successive
 //! conductances are not independent (Harvey, Forecasting, Structural Time Series Models and the Kalman Filter, Cambridge
-//! 1989, ch. 3). Parameters are fitted by least squares over these residuals with the gains of the filter held, then gains
-//! and noises are taken anew, a few times over. Models are compared by the Bayesian information criterion on the same
-//! readings.
+//! 1989). Parameters are fitted by least squares over these residuals with the gains of the filter held, then gains and
+//! noises are taken anew, until neither moves. Steps that the readings before predict to end near a bound, where noise is
+//! cut on one side, count for nothing. Models are compared by the Bayesian information criterion on the same readings.
 
 mod filter;
 mod measurement;
@@ -44,7 +44,7 @@ pub struct Fit {
     /// The device, ready to use or to be written to a file; its C2C noise and read noise are the mean over devices, its
     /// D2D variation what the spread over devices exceeds the standard errors by.
     pub device: Device,
-    /// The fitted parameters: the mean over devices.
+    /// The fitted parameters: the mean over devices, weighted by what is known of each.
     pub parameters: Vec<Parameter>,
     /// Every model tried, with its criterion, best first; models that cannot describe the data last.
     pub candidates: Vec<Candidate>,
@@ -63,7 +63,8 @@ pub struct Parameter {
     pub name: String,
     /// Value, in the unit of device files: window fractions, labels, pulses; siemens for bounds.
     pub value: f64,
-    /// Its standard error: over devices where there are several, else from the curvature of the fit.
+    /// Its standard error: over devices where there are several (with few, deviations follow Student's t with one degree
+    /// of freedom less than devices), else from the curvature of the fit.
     pub standard_error: f64,
 }
 
@@ -186,11 +187,13 @@ pub fn fit(data: &PulseData, options: &FitOptions) -> Result<Fit, FitError> {
         .collect();
     let key = |candidate: &Candidate| candidate.criterion.unwrap_or(f64::INFINITY);
     tried.sort_by(|a, b| key(&a.0).total_cmp(&key(&b.0)));
-    // Models that are the same line written otherwise differ by rounding only: the order of `Model::ALL` decides.
+    // The order of `Model::ALL` decides between models that are the same line written otherwise or contain one another, and
+    // differ by less than is "worth more than a bare mention" (Kass & Raftery, Journal of the American Statistical
+    // Association 90, 773 (1995), DOI 10.1080/01621459.1995.10476572).
     let best = key(&tried[0].0);
     let chosen = tried
         .iter()
-        .filter(|(candidate, _)| key(candidate) <= best + 0.5)
+        .filter(|(candidate, _)| key(candidate) <= best + 2.0)
         .min_by_key(|(candidate, _)| candidate.model)
         .and_then(|(_, estimate)| estimate.as_ref());
     let Some(chosen) = chosen else {
@@ -216,23 +219,93 @@ pub fn fit(data: &PulseData, options: &FitOptions) -> Result<Fit, FitError> {
     })
 }
 
-/// Mean and standard error over devices of one parameter, and the variance beyond the standard errors.
+/// Parameters and standard errors of every device as those of the mean device: steps of soft bounds, whose own bounds are
+/// fitted too, are taken at the middle of the mean window and as fractions of it, as a population draws them, not at the
+/// middle of each device's own window, where they would mix with the spread of the bounds.
+fn in_mean_window(model: Model, estimates: &[Estimate]) -> Vec<(Vec<f64>, Vec<f64>)> {
+    let mean = |i: usize| {
+        let values: Vec<f64> = estimates.iter().map(|estimate| estimate.theta[i]).collect();
+        let errors: Vec<f64> = estimates.iter().map(|estimate| estimate.covariance[(i, i)].sqrt()).collect();
+        over_devices(&values, &errors)[0]
+    };
+    // Soft bounds' lower and upper bound stand third and fourth.
+    let [low, high] = if model == Model::SoftBounds { [2, 3].map(mean) } else { [0.0, 1.0] };
+    let moved = |theta: &[f64]| -> Vec<f64> {
+        match (model, theta) {
+            (Model::SoftBounds, &[up, down, bottom, top]) if estimates.len() > 1 => {
+                let (middle, range) = (f64::midpoint(low, high), high - low);
+                vec![2.0 * up * (top - middle) / range, 2.0 * down * (middle - bottom) / range, bottom, top]
+            }
+            _ => theta.to_vec(),
+        }
+    };
+    (estimates.iter())
+        .map(|estimate| {
+            let n = estimate.theta.len();
+            let root = |i: usize| estimate.covariance[(i, i)].sqrt();
+            let mut gradient = nalgebra::DMatrix::zeros(n, n);
+            for j in 0..n {
+                let h = 1e-3 * root(j);
+                let shifted = |h: f64| {
+                    let mut theta = estimate.theta.clone();
+                    theta[j] += h;
+                    moved(&theta)
+                };
+                for (i, (up, down)) in shifted(h).iter().zip(shifted(-h)).enumerate() {
+                    gradient[(i, j)] = (up - down) / (2.0 * h);
+                }
+            }
+            let covariance = &gradient * &estimate.covariance * gradient.transpose();
+            let errors = covariance.diagonal().iter().map(|variance| variance.max(0.0).sqrt()).collect();
+            (moved(&estimate.theta), errors)
+        })
+        .collect()
+}
+
+/// Mean and standard error over devices of one parameter, and the variance from device to device.
+///
+/// Values are weighted by what is known of each, `1 / (variance from device to device + error^2)`: one device whose train
+/// hardly determines a parameter, and whose estimate may lie anywhere, does not decide. The variance between devices is
+/// that for which the weighted squares are as large as expected (Paule & Mandel, Journal of Research of the National Bureau
+/// of Standards 87, 377 (1982)). Devices may lie closer together by chance than each is known by itself: the scatter is
+/// not taken for less.
 fn over_devices(values: &[f64], errors: &[f64]) -> [f64; 3] {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    if values.len() == 1 {
-        return [mean, errors[0], 0.0];
+    if let ([value], [error]) = (values, errors) {
+        return [*value, *error, 0.0];
     }
-    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    let of_errors = errors.iter().map(|e| e * e).sum::<f64>() / n;
-    [mean, (variance / n).sqrt(), (variance - of_errors).max(0.0)]
+    let freedom = values.len() as f64 - 1.0;
+    // Mean, its variance by the weights, and the weighted sum of squares.
+    let weighted = |between: f64| {
+        let weights = || errors.iter().map(|error| 1.0 / (between + error * error).max(1e-300));
+        let total: f64 = weights().sum();
+        let mean = weights().zip(values).map(|(weight, value)| weight * value).sum::<f64>() / total;
+        let squares: f64 = weights().zip(values).map(|(weight, value)| weight * (value - mean).powi(2)).sum();
+        [mean, 1.0 / total, squares]
+    };
+    let middle = values.iter().sum::<f64>() / values.len() as f64;
+    let (mut low, mut high) = (0.0, values.iter().map(|value| (value - middle).powi(2)).sum::<f64>());
+    if weighted(0.0)[2] > freedom {
+        // The sum of squares falls with the variance; its logarithm is halved to far below any error.
+        for _ in 0..200 {
+            let between = f64::midpoint(low, high);
+            if weighted(between)[2] > freedom {
+                low = between;
+            } else {
+                high = between;
+            }
+        }
+    } else {
+        high = 0.0;
+    }
+    let [mean, variance, squares] = weighted(high);
+    [mean, (variance * (squares / freedom).max(1.0)).sqrt(), high]
 }
 
 /// Parameters in the units of device files, one list of values and errors per parameter.
 fn columns(model: Model, estimates: &[Estimate], [low, high]: [f64; 2]) -> Vec<(String, Vec<f64>, Vec<f64>)> {
-    let of_each: Vec<_> = estimates
+    let of_each: Vec<_> = in_mean_window(model, estimates)
         .iter()
-        .map(|estimate| model.in_file_units(&estimate.theta, &estimate.errors, [low, high]))
+        .map(|(theta, errors)| model.in_file_units(theta, errors, [low, high]))
         .collect();
     (0..model.parameters())
         .map(|i| {
@@ -246,13 +319,23 @@ fn columns(model: Model, estimates: &[Estimate], [low, high]: [f64; 2]) -> Vec<(
 }
 
 fn parameters(model: Model, estimates: &[Estimate], range: [f64; 2]) -> Vec<Parameter> {
-    columns(model, estimates, range)
+    let mut list: Vec<Parameter> = columns(model, estimates, range)
         .into_iter()
         .map(|(name, values, errors)| {
             let [value, standard_error, _] = over_devices(&values, &errors);
             Parameter { name, value, standard_error }
         })
-        .collect()
+        .collect();
+    if model == Model::SoftBounds && estimates.len() > 1 {
+        // Steps are fractions of the mean window and stand at its middle: that errs with the bound ahead, for all devices
+        // alike. A device's own step at the middle hardly hangs together with its bounds.
+        let window = list[3].value - list[2].value;
+        for (step, bound) in [(0, 3), (1, 2)] {
+            let of_window = 2.0 * list[step].value / window * list[bound].standard_error;
+            list[step].standard_error = list[step].standard_error.hypot(of_window);
+        }
+    }
+    list
 }
 
 /// The device of the mean parameters, with the noises and the spread found.
@@ -263,8 +346,14 @@ fn assemble(
     options: &FitOptions,
 ) -> Result<Device, FitError> {
     let n = estimates.len() as f64;
-    let mean: Vec<f64> =
-        (0..model.parameters()).map(|i| estimates.iter().map(|e| e.theta[i]).sum::<f64>() / n).collect();
+    let thetas = in_mean_window(model, estimates);
+    let mean: Vec<f64> = (0..model.parameters())
+        .map(|i| {
+            let values: Vec<f64> = thetas.iter().map(|(theta, _)| theta[i]).collect();
+            let errors: Vec<f64> = thetas.iter().map(|(_, errors)| errors[i]).collect();
+            over_devices(&values, &errors)[0]
+        })
+        .collect();
     let range = high - low;
     let [bottom, top] = model.bounds(&mean);
     let scale = top - bottom;
@@ -322,7 +411,7 @@ fn variation(model: Model, estimates: &[Estimate], range: [f64; 2]) -> DeviceVar
     let columns = columns(model, estimates, range);
     let [ups, downs] = model.step_sizes(&columns);
     let relative = |(values, errors): &(Vec<f64>, Vec<f64>)| -> (Vec<f64>, Vec<f64>) {
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let mean = over_devices(values, errors)[0];
         (
             values.iter().map(|value| value / mean).collect(),
             errors.iter().map(|error| error / mean.abs()).collect(),
@@ -340,11 +429,11 @@ fn variation(model: Model, estimates: &[Estimate], range: [f64; 2]) -> DeviceVar
     }
     if model == Model::SoftBounds {
         // Bounds stand third and fourth; their spread is relative to the distance from the middle of the window.
-        let mean = |i: usize| columns[i].1.iter().sum::<f64>() / estimates.len() as f64;
-        let half_window = (mean(3) - mean(2)) / 2.0;
-        let sigma = |i: usize| over_devices(&columns[i].1, &columns[i].2)[2].sqrt() / half_window;
-        variation.g_min = Spread::Normal(sigma(2));
-        variation.g_max = Spread::Normal(sigma(3));
+        let [low, high] = [2, 3].map(|i| over_devices(&columns[i].1, &columns[i].2));
+        let half_window = (high[0] - low[0]) / 2.0;
+        let sigma = |bound: [f64; 3]| bound[2].sqrt() / half_window;
+        variation.g_min = Spread::Normal(sigma(low));
+        variation.g_max = Spread::Normal(sigma(high));
     }
     variation
 }

@@ -1,5 +1,10 @@
 //! Devices that several tests start from.
 
+#[allow(dead_code, reason = "not every test binary fits")]
+pub(crate) mod coverage;
+#[allow(dead_code, reason = "not every test binary measures")]
+pub(crate) mod synthetic;
+
 use std::path::Path;
 
 use bitpulse_device::{Device, DeviceSpec, load_folder};
