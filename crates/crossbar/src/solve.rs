@@ -1,3 +1,4 @@
+use bitpulse_core::units::{Siemens, Volts};
 use thiserror::Error;
 
 use crate::circuit::{Circuit, Read};
@@ -78,6 +79,23 @@ pub enum SolveError {
         iterations: usize,
         /// Residual asked for.
         tolerance: f64,
+    },
+    /// A non-linear cell stands at a voltage for which its current law does not hold.
+    #[error(
+        "the cell of {g} at row {row}, column {col} stands at {found:.3}; its current law holds up to {limit:.3}, of \
+         either sign"
+    )]
+    BeyondLaw {
+        /// Row of the cell.
+        row: usize,
+        /// Column of the cell.
+        col: usize,
+        /// Its conductance.
+        g: Siemens,
+        /// Its voltage.
+        found: Volts,
+        /// Largest voltage allowed.
+        limit: Volts,
     },
 }
 
@@ -308,9 +326,7 @@ impl Solver {
             // The largest of the vectors shows the way to all.
             let square = |vector: &&[f64]| vector.iter().map(|v| v * v).sum::<f64>();
             let vectors = volts.chunks_exact(network.rows);
-            let Some(vector) = vectors.max_by(|a, b| square(a).total_cmp(&square(b))) else {
-                return None;
-            };
+            let vector = vectors.max_by(|a, b| square(a).total_cmp(&square(b)))?;
             one.resize(network);
             set_sources(network, vector, one);
             let report = gradient::solve(network, None, false, settings, one);
@@ -327,7 +343,7 @@ impl Solver {
                 sources[network.driven_line(line)][lane] = v;
             }
         }
-        let Some(report) = plan.solve(network, settings, work) else { return None };
+        let report = plan.solve(network, settings, work)?;
         let outputs = work.outputs();
         for (lane, vector) in amperes.chunks_exact_mut(network.cols).enumerate() {
             for (line, i) in vector.iter_mut().enumerate() {

@@ -1,10 +1,13 @@
 //! Circuits on which the iteration does not come down to its tolerance, and others, solved directly.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test says what it does in its name and may panic")]
 
-use bitpulse_core::{Rng, SeedPath, units::Ohms};
+use bitpulse_core::units::{Ohms, Volts};
+use bitpulse_core::{Rng, SeedPath};
 use bitpulse_crossbar::{
-    BitEnds, Circuit, Read, Settings, SolveError, Solver, Wires, WordEnds, effective_map,
+    BitEnds, Circuit, Law, Read, Settings, SolveError, Solver, Wires, WordEnds, effective_map,
+    solve_nonlinear,
 };
+use bitpulse_device::Iv;
 use rand::RngExt;
 
 /// Cells from open to 3 S behind wires from 0 ohm to 1 kohm, and voltages for as many vectors as asked for.
@@ -173,6 +176,24 @@ fn many_vectors_and_maps_are_the_same_directly() {
             let ours = effective_map(&circuit, read, &Settings::default()).unwrap();
             let direct = effective_map(&circuit, read, &directly()).unwrap();
             assert_close(&direct, &ours, largest(&ours), 1e-11, "map");
+        }
+    }
+}
+
+#[test]
+fn non_linear_cells_are_the_same_directly() {
+    let mut rng = SeedPath::root(4).child("law").rng();
+    let wires = Wires { driver: Ohms(40.0), sense: Ohms(7.0), ..Wires::uniform(Ohms(30.0)) };
+    for (rows, cols) in [(9, 14), (14, 9)] {
+        let g = (0..rows * cols).map(|_| rng.random_range(1e-5..1e-3)).collect();
+        let circuit = Circuit::new(rows, cols, g, wires).unwrap();
+        let law = Law::new(Iv::Sinh { v0: Volts(0.1) }, Some(Volts(0.2))).unwrap();
+        for read in [Read::Forward, Read::Transposed] {
+            let volts: Vec<f64> = (0..circuit.inputs(read)).map(|_| rng.random_range(-0.3..0.3)).collect();
+            let solve = |settings| solve_nonlinear(&circuit, read, &law, &volts, &settings).unwrap();
+            let (ours, direct) = (solve(Settings::default()), solve(directly()));
+            let scale = largest(&ours.output_amperes);
+            assert_close(&direct.output_amperes, &ours.output_amperes, scale, 1e-10, "sinh");
         }
     }
 }
