@@ -129,6 +129,12 @@ fn bad_usage_and_bad_files_end_with_2() {
         .code(2)
         .stderr(predicate::str::contains("did you mean `cmos-32nm`?"));
     energy(&["--network", "784"]).assert().code(2);
+    for accuracy in ["98", "0", "NaN"] {
+        energy(&["--accuracy", accuracy])
+            .assert()
+            .code(2)
+            .stderr(predicate::str::contains("a fraction above 0 and up to 1"));
+    }
     energy(&["no-such-run"]).assert().code(2).stderr(predicate::str::contains("no-such-run"));
     energy(&["--device", "reram-es"])
         .assert()
@@ -207,6 +213,72 @@ fn a_sweep_is_priced_again_without_running_again() {
     let sample = &one["architectures"]["bs-memristor"]["joules_per_training_sample"]["nominal"];
     let expected = 2000.0 * sample.as_f64().expect("a number");
     assert!((until.as_f64().expect("a number") / expected - 1.0).abs() < 1e-9);
+}
+
+/// A sweep of several rules tells which it leaves out, and prices those that are asked for.
+#[test]
+fn rules_of_a_sweep_can_be_picked() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    sweep(folder.path());
+    let rows = folder.path().join("results.csv");
+    let add = |text: &str| {
+        let before = fs::read_to_string(&rows).expect("written above");
+        fs::write(&rows, before + text).expect("written");
+    };
+    add("other-1,other,784-256-10,software,2,bits,bs,bs,bs,bs\n");
+    add("sharp-1,sharp,784-256-10,software,2,bits,threshold,bs,bs,sign\n");
+    let file = folder.path().join("activity.json");
+    let mut activities: Json =
+        serde_json::from_str(&fs::read_to_string(&file).expect("written above")).expect("it is JSON");
+    for run in ["other-1", "sharp-1"] {
+        activities[run] = activities["bs-1"].clone();
+    }
+    fs::write(&file, activities.to_string()).expect("written");
+    let path = folder.path().to_str().expect("UTF-8");
+    let found = document(&[path]);
+    assert_eq!(found["bs"]["counted"]["rule"], "bs");
+    assert_eq!(
+        found["left_out"],
+        json!(["other (784-256-10, software), runs: 1", "sharp (784-256-10, software), runs: 1"])
+    );
+    let found = document(&[path, "--rule", "other", "--rule", "hp"]);
+    assert_eq!(found["bs"]["counted"]["rule"], "other");
+    assert_eq!(found["left_out"], json!([]));
+    energy(&[path, "--rule", "othr"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("no run has the rule `othr`; its rules are bs, hp, other, sharp"));
+    // Bits by threshold and updates by sign are neither of the two rules.
+    energy(&[path, "--rule", "sharp"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("there is sharp (input = bits, forward = threshold"));
+    // An accuracy that no run reaches is told as such.
+    energy(&[path, "--accuracy", "0.99"])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("J to 99.0 % accuracy       not reached by every run"));
+}
+
+/// Counts of several pulses a signal are no rates, so none are told.
+#[test]
+fn rates_are_told_of_single_pulses_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let activity = expected(&[784, 256, 10], Signals::binary_stochastic(), rates(), 100);
+    let file = folder.path().join("result.json");
+    for (key, value) in [
+        ("forward-pulses", json!(1)),
+        ("forward-pulses", json!(4)),
+        ("hidden-error", json!("stochastic-sign")),
+        ("input", json!("analog")),
+    ] {
+        let mut columns = columns("bs", "bs");
+        columns[key] = value.clone();
+        fs::write(&file, json!({"columns": columns, "activity": activity}).to_string()).expect("written");
+        let told = energy(&[file.to_str().expect("UTF-8")]).output().expect("xtask runs");
+        let told = String::from_utf8_lossy(&told.stdout).contains("Rates of the binary runs");
+        assert_eq!(told, value == json!(1), "{key} = {value}");
+    }
 }
 
 /// What a run by itself did is counted, the other rule is reckoned; counts that an older file lacks are 0.

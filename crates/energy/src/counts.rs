@@ -334,8 +334,9 @@ pub fn carries(plant: &Plant, carry: Carry, samples: u64) -> PassActivity {
 }
 
 impl Rates {
-    /// The rates that `activity` shows, of a network with one hidden layer that learns with one-pulse bits and ternary
-    /// errors from pixels of the mean `mean_pixel`, `lit_pixels` of them not 0; `None` of any other network.
+    /// The rates that `activity` shows, counted in software by a rule all of whose signals are single pulses and whose
+    /// hidden error is a sign, from pixels of the mean `mean_pixel`, `lit_pixels` of them not 0. Counts of another rule
+    /// give numbers that are no rates. `None` of a network that has not one hidden layer, or that never learnt.
     pub fn measured(
         activity: &Activity,
         widths: &[usize],

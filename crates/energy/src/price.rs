@@ -378,10 +378,17 @@ impl<'a> Biller<'a> {
         self.charge(pass, "arithmetic", counts.macs as f64, &[("add-int32.energy", 1)]);
         self.charge(pass, "registers", counts.buffer_bits as f64, &[("register.energy", 1)]);
         self.charge(pass, "counters", counts.counter_steps as f64, &[("counter.energy", 1)]);
-        // The noise of a comparator is free; what is drawn beyond its decisions is made digitally.
+        // The noise of a comparator is free; what is drawn beyond its decisions is made digitally. So is the error of a
+        // class whose probability is computed: no comparator decides it.
         let free = if machine.one_bit { counts.comparisons } else { 0 };
-        let drawn = counts.random_bits.saturating_sub(free) as f64;
+        let of_classes = if pass == Pass::Backward { counts.random_bits.min(counts.activations) } else { 0 };
+        let drawn = (of_classes + (counts.random_bits - of_classes).saturating_sub(free)) as f64;
         self.charge(pass, "random bits", drawn, &[("random-bit.energy", 1)]);
+    }
+
+    /// Whether every weight has a counter beside the arrays.
+    fn counts_steps(&self) -> bool {
+        Pass::ALL.iter().any(|pass| self.pass(*pass).counter_steps > 0)
     }
 
     fn memristor_area(&mut self, machine: Memristor) {
@@ -409,6 +416,13 @@ impl<'a> Biller<'a> {
             self.cover("comparators", joined + (1.0 + WINDOW_DECISIONS) * hidden, "comparator.area");
             if self.activity.forward.adc.total() > 0 {
                 self.cover("ADC", (classes / per_adc).ceil(), &adc);
+                self.cover("activations", 1.0, "sigmoid.area");
+            }
+            if self.activity.forward.random_bits > 0 {
+                self.cover("random bits", plant.widths[0] as f64, "random-bit.area");
+            }
+            if self.counts_steps() {
+                self.cover("counters", plant.weights(), "counter.area");
             }
             return;
         }

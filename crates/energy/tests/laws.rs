@@ -59,7 +59,8 @@ fn pair() -> impl Strategy<Value = (Activity, Activity)> {
             {
                 (pass.driven_siemens, pass.set_siemens, pass.reset_siemens) = (0.0, 0.0, 0.0);
                 // Shared free noise is a difference that stops at 0, the one law that is not linear.
-                pass.comparisons = pass.comparisons.min(pass.random_bits);
+                pass.activations = pass.activations.min(pass.random_bits);
+                pass.comparisons = pass.comparisons.min(pass.random_bits - pass.activations);
             }
         }
         (a, b)

@@ -137,13 +137,20 @@ fn a_carry_pays_for_its_reads_decisions_pulses_and_counters() {
 #[test]
 fn decisions_bring_their_own_noise_and_errors_their_derivative() {
     let forward = PassActivity { comparisons: 256, random_bits: 1040, ..PassActivity::default() };
-    let backward = PassActivity { comparisons: 257, random_bits: 10, ..PassActivity::default() };
+    let backward =
+        PassActivity { comparisons: 257, random_bits: 12, activations: 10, ..PassActivity::default() };
     let activity = Activity { forward, backward, ..Activity::default() };
     let bits = bill(activity.clone(), "bs-memristor", Recorded::Matrices);
     // 784 input bits are left.
     assert_relative_eq!(
         joules(&bits, Pass::Forward, "random bits"),
         784.0 * 0.3175e-12,
+        max_relative = 1e-12
+    );
+    assert_relative_eq!(
+        joules(&bits, Pass::Backward, "random bits"),
+        // The errors of ten classes, whose probabilities no comparator knows.
+        10.0 * 0.3175e-12,
         max_relative = 1e-12
     );
     assert_relative_eq!(
@@ -176,6 +183,23 @@ fn a_digital_processor_pays_for_weights_by_the_memory_that_holds_them() {
     let access = 100e-12 * scale;
     assert_relative_eq!(joules(&bill, Pass::Forward, "weight memory"), 500.0 * access, max_relative = 1e-12);
     assert_relative_eq!(joules(&bill, Pass::Update, "weight memory"), 100.0 * access, max_relative = 1e-12);
+}
+
+#[test]
+fn what_has_no_area_is_named_beside_what_has() {
+    let forward = PassActivity { random_bits: 784, ..PassActivity::default() };
+    let update = PassActivity { counter_steps: 3, ..PassActivity::default() };
+    let counting = Activity { forward, update, ..Activity::default() };
+    let [plain, counting] = [Activity::default(), counting]
+        .map(|activity| bill(activity, "bs-memristor", Recorded::Arrays { at_once: 1.0 }));
+    assert!(plain.unpriced_area.is_empty(), "{:?}", plain.unpriced_area);
+    assert_eq!(counting.unpriced_area, ["random bits"]);
+    // A counter of 495 um2 for each of 203,530 weights.
+    assert_relative_eq!(
+        counting.area().nominal - plain.area().nominal,
+        495.0 * (785.0 * 256.0 + 257.0 * 10.0),
+        max_relative = 1e-9
+    );
 }
 
 #[test]

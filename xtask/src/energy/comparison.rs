@@ -1,6 +1,6 @@
 //! One comparison: what two rules did, priced on every machine, and the ratios between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -44,6 +44,8 @@ pub const PARTS: [(&str, &str, &[Pass]); 3] = [
 pub struct Counted {
     pub rule: String,
     pub runs: usize,
+    /// Whether the counts tell the rates of lines and neurons.
+    tells_rates: bool,
     /// For each run, presented samples and accuracy at the points of its curve.
     pub curves: Vec<Vec<(f64, f64)>>,
 }
@@ -98,6 +100,8 @@ pub struct Comparison {
     pub bs: Work,
     pub hp: Work,
     pub bills: Vec<Bill>,
+    /// Rules of a sweep that are not priced, each with the number of its runs, device and network.
+    pub left_out: Vec<String>,
 }
 
 /// A ratio with its interval.
@@ -142,6 +146,14 @@ struct Settings {
     input_pulses: f64,
     #[serde(rename = "forward-pulses", default = "one")]
     forward_pulses: f64,
+    #[serde(rename = "output-error-pulses", default = "one")]
+    output_error_pulses: f64,
+    #[serde(default = "mnist")]
+    dataset: String,
+    #[serde(rename = "hidden-error", default = "sign")]
+    hidden_error: String,
+    #[serde(rename = "update-pulses", default = "one")]
+    update_pulses: f64,
     /// 0 where a matrix is one array.
     #[serde(rename = "array-size", default)]
     array_size: usize,
@@ -168,6 +180,14 @@ fn one() -> f64 {
     1.0
 }
 
+fn mnist() -> String {
+    "mnist".into()
+}
+
+fn sign() -> String {
+    "sign".into()
+}
+
 /// Which of the two rules a run is of, if either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -184,6 +204,29 @@ impl Settings {
             ["bs", "bs" | "coincidence", "bs", "bs"] => Some(Kind::Bs),
             _ => None,
         }
+    }
+
+    /// The rule and its signals, in the words of the settings.
+    fn signals(&self) -> String {
+        let Self { rule, input, forward, derivative, error, update, .. } = self;
+        format!(
+            "{rule} (input = {input}, forward = {forward}, derivative = {derivative}, error = {error}, update = {update})"
+        )
+    }
+
+    /// Whether the two are runs of one rule, which differ in the seed or in what no signal is.
+    fn is_like(&self, other: &Self) -> bool {
+        self.rule == other.rule
+            && self.kind() == other.kind()
+            && self.widths() == other.widths()
+            && self.device == other.device
+    }
+
+    /// Whether a count of it is a count of lines or neurons: one pulse is a whole signal, and pixels, those of the whole
+    /// image, are drawn.
+    fn one_pulse_a_signal(&self) -> bool {
+        let pulses = [self.input_pulses, self.forward_pulses, self.output_error_pulses, self.update_pulses];
+        self.dataset == "mnist" && self.input == "bits" && self.hidden_error == "sign" && pulses == [1.0; 4]
     }
 
     fn widths(&self) -> Vec<usize> {
@@ -214,14 +257,31 @@ impl Comparison {
     }
 
     /// What the runs of a sweep in `folder`, or the run in a file, did; a rule that was not run is reckoned. `network`
-    /// picks one of several.
-    pub fn counted(choice: &Choice, path: &Path, network: Option<&[usize]>) -> Result<Self> {
+    /// and `rules` pick among several; no `rules` are all of them.
+    pub fn counted(
+        choice: &Choice,
+        path: &Path,
+        network: Option<&[usize]>,
+        rules: &[String],
+    ) -> Result<Self> {
         let records = records(path)?;
-        let Some(comparison) = Self::of_records(choice, &records, network)? else {
+        let known: BTreeSet<&str> = records.iter().map(|record| record.settings.rule.as_str()).collect();
+        if let Some(unknown) = rules.iter().find(|rule| !known.contains(rule.as_str())) {
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            bail!("{}: no run has the rule `{unknown}`; its rules are {known}", path.display());
+        }
+        let picked: Vec<Record> = records
+            .into_iter()
+            .filter(|record| rules.is_empty() || rules.contains(&record.settings.rule))
+            .collect();
+        let Some(comparison) = Self::of_records(choice, &picked, network)? else {
+            let found: BTreeSet<String> = picked.iter().map(|record| record.settings.signals()).collect();
             bail!(
-                "{}: no run in it is all binary, or all high precision from analog pixels{}",
+                "{}: no run{} is all binary (forward, error and update = bs, derivative = bs or coincidence), or all high \
+                 precision from analog pixels; there is {}",
                 path.display(),
-                if network.is_some() { ", of that network" } else { "" }
+                if network.is_some() { " of that network" } else { "" },
+                found.into_iter().collect::<Vec<_>>().join(", ")
             );
         };
         Ok(comparison)
@@ -255,21 +315,22 @@ impl Comparison {
         };
         let widths = first.settings.widths();
         let on = &first.settings.device;
+        // Of several rules of a kind, those like the first.
+        let first_of = |kind: Kind| {
+            records.iter().find(|Record { settings, .. }| {
+                settings.kind() == Some(kind) && settings.widths() == widths && settings.device == *on
+            })
+        };
         let of = |kind: Kind| {
-            let matching: Vec<&Record> = records
-                .iter()
-                .filter(|Record { settings, .. }| {
-                    settings.kind() == Some(kind) && settings.widths() == widths && settings.device == *on
-                })
-                .collect();
-            // Of several rules of a kind, those like the first.
-            let first = matching.first()?;
-            let rule = &first.settings.rule;
-            let alike = matching.iter().filter(|record| record.settings.rule == *rule);
+            let first = first_of(kind)?;
             let (recorded, array) = first.settings.recorded(&first.activity);
             let mut work = Work { activity: Activity::default(), recorded, array, counted: None };
-            let mut counted = Counted { rule: rule.clone(), ..Counted::default() };
-            for record in alike {
+            let mut counted = Counted {
+                rule: first.settings.rule.clone(),
+                tells_rates: recorded == Recorded::Matrices && first.settings.one_pulse_a_signal(),
+                ..Counted::default()
+            };
+            for record in records.iter().filter(|record| record.settings.is_like(&first.settings)) {
                 work.activity += &record.activity;
                 counted.runs += 1;
                 let per_epoch = record.activity.samples as f64 / record.settings.epochs;
@@ -282,11 +343,22 @@ impl Comparison {
             Some(work)
         };
         let (bs, hp) = (of(Kind::Bs), of(Kind::Hp));
+        let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
+        let firsts = [first_of(Kind::Bs), first_of(Kind::Hp)];
+        for Record { settings, .. } in records {
+            if !firsts.iter().flatten().any(|first| settings.is_like(&first.settings)) {
+                let Settings { rule, network, device, .. } = settings;
+                *left_out.entry(format!("{rule} ({network}, {device})")).or_default() += 1;
+            }
+        }
         let mut choice = choice.clone();
         if on != "software" && choice.device.is_none() {
             choice.device = Some(on.into());
         }
-        Ok(Some(Self::new(&choice, &widths, bs, hp)?))
+        let mut comparison = Self::new(&choice, &widths, bs, hp)?;
+        comparison.left_out =
+            left_out.into_iter().map(|(what, runs)| format!("{what}, runs: {runs}")).collect();
+        Ok(Some(comparison))
     }
 
     fn new(choice: &Choice, widths: &[usize], bs: Option<Work>, hp: Option<Work>) -> Result<Self> {
@@ -297,8 +369,16 @@ impl Comparison {
         let mut bs = bs.unwrap_or_else(|| reckon(Signals::binary_stochastic()));
         let hp = hp.unwrap_or_else(|| reckon(Signals::high_precision()));
         bs.carry(&scenario, &device, widths);
-        let mut comparison =
-            Self { technology, scenario, device, widths: widths.to_vec(), bs, hp, bills: Vec::new() };
+        let mut comparison = Self {
+            technology,
+            scenario,
+            device,
+            widths: widths.to_vec(),
+            bs,
+            hp,
+            bills: Vec::new(),
+            left_out: Vec::new(),
+        };
         comparison.bills = comparison.price(&comparison.technology, |_| {})?;
         Ok(comparison)
     }
@@ -369,9 +449,8 @@ impl Comparison {
             Ok::<_, anyhow::Error>(list.with(Constant { range: other.range, ..constant.clone() }))
         };
         let noisy_inputs = same_range("random-bit.energy", "comparator.energy")?;
-        let rates = self.rates().unwrap_or(self.scenario.rates);
-        let race = Signals { output_error: OutputError::Race, ..Signals::binary_stochastic() };
-        let raced = self.with_binary_work(race, rates)?;
+        let mnsim = technology(Path::new("tool-mnsim"))?;
+        let converter = mnsim.constant("adc-8.energy").context("tool-mnsim has no adc-8.energy")?;
         let integrated = |machine: &mut Architecture| {
             if let MachineKind::BsMemristor { integrators, .. }
             | MachineKind::HpMemristor { integrators, .. } = &mut machine.kind
@@ -384,15 +463,27 @@ impl Comparison {
                 *partial_sums = PartialSums::Analog;
             }
         };
-        Ok(vec![
+        let mut variants = vec![
             ("as documented", self.clone()),
             (
                 "input bits from the noise of comparators, not from shift registers",
                 self.with_technology(noisy_inputs.clone())?,
             ),
-            ("outputs decided by a noisy race: no converter left in BS", raced.clone()),
-            ("both of these", raced.with_technology(noisy_inputs)?),
-            ("currents of HP arrays join before one converter", self.with_machines(joined)?),
+        ];
+        if !self.is_simulated() {
+            let race = Signals { output_error: OutputError::Race, ..Signals::binary_stochastic() };
+            let raced = self.with_binary_work(race, self.rates().unwrap_or(self.scenario.rates))?;
+            variants.extend([
+                ("outputs decided by a noisy race: no converter left in BS", raced.clone()),
+                ("both of these", raced.with_technology(noisy_inputs)?),
+                ("currents of HP arrays join before one converter", self.with_machines(joined)?),
+            ]);
+        }
+        variants.extend([
+            (
+                "8-bit conversions at the 15.6 pJ that MNSIM reckons",
+                self.with_technology(self.technology.clone().with(converter.clone()))?,
+            ),
             ("an integrator before every comparator and converter", self.with_machines(integrated)?),
             ("lines driven for 100 ns", self.with_constant("read-time", 100e-9)?),
             (
@@ -400,7 +491,8 @@ impl Comparison {
                 self.with_technology(same_range("sram-1m.energy", "sram-8k.energy")?)?,
             ),
             ("prices near 45 nm", self.with_technology(technology(Path::new("cmos-45nm"))?)?),
-        ])
+        ]);
+        Ok(variants)
     }
 
     /// The same work on machines one of whose own constants is `value`, without range.
@@ -412,6 +504,12 @@ impl Comparison {
                 }
             }
         })
+    }
+
+    /// Whether both rules ran on simulated arrays: conductances, conversions and pulses are then those of one device and
+    /// one size of array, and no other can be reckoned from them.
+    pub fn is_simulated(&self) -> bool {
+        [&self.bs, &self.hp].iter().all(|work| work.recorded != Recorded::Matrices)
     }
 
     /// The bill of a machine.
@@ -439,9 +537,9 @@ impl Comparison {
         self.ratio(over, passes).map_or_else(Vec::new, |ratio| ratio.tornado())
     }
 
-    /// Rates that the runs of the binary rule show, where they were counted in software and tell.
+    /// Rates that the runs of the binary rule show, where they were counted in software and one pulse is a signal.
     pub fn rates(&self) -> Option<Rates> {
-        self.bs.counted.as_ref().filter(|_| self.bs.recorded == Recorded::Matrices)?;
+        self.bs.counted.as_ref().filter(|counted| counted.tells_rates)?;
         let Rates { lit_pixels, mean_pixel, .. } = self.scenario.rates;
         Rates::measured(&self.bs.activity, &self.widths, [lit_pixels, mean_pixel])
     }
@@ -548,8 +646,11 @@ fn scenario(name: &Path) -> Result<Scenario> {
 fn device(name: &Path) -> Result<Device> {
     let (file, text) = find("devices", name)?;
     let preset = bitpulse_device::Device::from_toml(&text).with_context(|| file.clone())?;
-    priced(&preset)
-        .with_context(|| format!("{file}: the pulses have no amplitude or width, so they have no price"))
+    priced(&preset).with_context(|| {
+        format!(
+            "{file}: the pulses have no amplitude or width, so they have no price; --device names another device to price by"
+        )
+    })
 }
 
 /// What prices need of a preset; `None` when its pulses are not known.

@@ -32,8 +32,11 @@ pub struct Energy {
     /// Device: a name in data/devices, or a file [default: that of the scenario]
     #[arg(long, value_name = "NAME|FILE")]
     device: Option<PathBuf>,
+    /// Rule of the sweep that is priced, one binary and one of high precision at most [default: the first of either]
+    #[arg(long = "rule", value_name = "NAME", requires = "counted")]
+    rules: Vec<String>,
     /// Held-out accuracy, as a fraction, up to which joules are told; runs alone can tell
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.98)]
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.98, value_parser = fraction)]
     accuracy: f64,
     /// Print bills and ratios as one JSON document
     #[arg(long)]
@@ -48,6 +51,11 @@ fn network(text: &str) -> Result<Widths, String> {
     parse_network(text).map(Widths).ok_or_else(|| "widths such as 784-256-10".into())
 }
 
+fn fraction(text: &str) -> Result<f64, String> {
+    let fraction = text.parse().ok().filter(|fraction: &f64| *fraction > 0.0 && *fraction <= 1.0);
+    fraction.ok_or_else(|| "a fraction above 0 and up to 1, such as 0.98".into())
+}
+
 impl Energy {
     pub fn run(self) -> Outcome {
         let choice = Choice { technology: self.technology, scenario: self.scenario, device: self.device };
@@ -57,7 +65,7 @@ impl Energy {
             Some(path) => {
                 let named = workspace::root().join("runs").join(path);
                 let path = if path.exists() || !named.is_dir() { path } else { &named };
-                Comparison::counted(&choice, path, widths.as_deref())
+                Comparison::counted(&choice, path, widths.as_deref(), &self.rules)
             }
         }
         .map_err(Failure::input)?;

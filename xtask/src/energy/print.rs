@@ -47,6 +47,7 @@ pub fn document(comparison: &Comparison, accuracy: f64) -> Json {
         "network": comparison.widths.iter().map(ToString::to_string).collect::<Vec<_>>().join("-"),
         "bs": of_work(&comparison.bs),
         "hp": of_work(&comparison.hp),
+        "left_out": comparison.left_out,
         "draws": DRAWS,
         "architectures": architectures,
         "ratios": ratios,
@@ -105,10 +106,14 @@ fn of_bill(bill: &Bill) -> Json {
     })
 }
 
+/// What the rule of a machine did.
+fn work_of<'a>(comparison: &'a Comparison, bill: &Bill) -> &'a Work {
+    if bill.architecture.starts_with("hp") { &comparison.hp } else { &comparison.bs }
+}
+
 /// Samples that the rule of a machine needed to reach `accuracy`.
 fn samples_until(comparison: &Comparison, bill: &Bill, accuracy: f64) -> Option<f64> {
-    let work = if bill.architecture.starts_with("hp") { &comparison.hp } else { &comparison.bs };
-    work.counted.as_ref()?.samples_until(accuracy)
+    work_of(comparison, bill).counted.as_ref()?.samples_until(accuracy)
 }
 
 fn spread(value: Spread, dimension: Dimension) -> String {
@@ -155,6 +160,13 @@ fn write_tables(out: &mut String, comparison: &Comparison, accuracy: f64) -> std
             None => writeln!(out, "{name}: reckoned from the rates of the scenario")?,
         }
     }
+    if !comparison.left_out.is_empty() {
+        writeln!(
+            out,
+            "left out, to be had with --rule, --network or the folder of a run: {}",
+            comparison.left_out.join("; ")
+        )?;
+    }
     writeln!(out, "\nNominal, and with every constant at its low and its high end:\n")?;
     for bill in &comparison.bills {
         write_bill(out, comparison, bill, accuracy)?;
@@ -196,8 +208,11 @@ fn write_bill(out: &mut String, comparison: &Comparison, bill: &Bill, accuracy: 
             line(&format!("  {pass}"), format!("{per_sample}: {}", most.join(", ")))?;
         }
     }
-    if let Some(samples) = samples_until(comparison, bill, accuracy) {
-        let joules = spread(bill.joules_until(samples), Dimension::Energy);
+    if let Some(counted) = &work_of(comparison, bill).counted {
+        let joules = counted.samples_until(accuracy).map_or_else(
+            || "not reached by every run".into(),
+            |samples| spread(bill.joules_until(samples), Dimension::Energy),
+        );
         line(&format!("J to {:.1} % accuracy", 100.0 * accuracy), joules)?;
     }
     line("latency per sample", spread(bill.seconds_per_sample(), Dimension::Time))?;

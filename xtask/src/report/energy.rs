@@ -81,7 +81,12 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
             div.panels { @for panel in curves(&found)? { (panel.draw()?) } }
             figcaption {
                 "How many times the energy of " (REFERENCE) " the others take when one thing varies; lines: nominal, bands: 95 % of "
-                (CURVE_DRAWS) " draws. Activity of forward bits is reckoned, all else is as counted."
+                (CURVE_DRAWS) " draws. "
+                @if found.is_simulated() {
+                    "Converters, size of arrays and device are those that were simulated, so they are not varied here."
+                } @else {
+                    "Activity of forward bits is reckoned, all else is as counted."
+                }
             }
         }
         h3 { "If one thing were otherwise" }
@@ -479,6 +484,14 @@ fn curves(found: &Comparison) -> Result<Vec<Panel>> {
         lines: MEMRISTOR,
         claim: Some(100.0),
     };
+    let mut times_s = vec![];
+    for ns in [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0] {
+        times_s.push((ns, format!("{ns} ns"), found.with_constant("read-time", ns * 1e-9)?));
+    }
+    let time = curve("Time of a read", "ns", true).panel(&times_s);
+    if found.is_simulated() {
+        return Ok(vec![time]);
+    }
     let mut bits = vec![];
     for b in 4..=10_u8 {
         let there = found.with_machines(|machine| {
@@ -496,10 +509,6 @@ fn curves(found: &Comparison) -> Result<Vec<Panel>> {
             (plant.rows, plant.columns, plant.columns_per_adc) = (lines, lines, lines as f64);
         })?;
         sizes.push((lines as f64, format!("{lines} x {lines}"), there));
-    }
-    let mut times_s = vec![];
-    for ns in [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0] {
-        times_s.push((ns, format!("{ns} ns"), found.with_constant("read-time", ns * 1e-9)?));
     }
     let mut devices = vec![];
     for preset in load_folder(&workspace::root().join("data/devices"))?.values() {
@@ -520,7 +529,7 @@ fn curves(found: &Comparison) -> Result<Vec<Panel>> {
     Ok(vec![
         curve("Bits of the converters", "bits of an ADC", false).panel(&bits),
         curve("Size of an array", "word lines and bit lines", true).panel(&sizes),
-        curve("Time of a read", "ns", true).panel(&times_s),
+        time,
         curve("Activity of forward bits", "bits that are on, %", true).panel(&activities),
         Curve {
             title: "Pulses of each device",
