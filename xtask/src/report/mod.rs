@@ -6,6 +6,7 @@
 
 mod ablation;
 mod arms;
+mod devices;
 mod differences;
 mod energy;
 mod figure;
@@ -64,6 +65,7 @@ impl Report {
 /// - `results.csv`: a row for each finished run. Accuracies are fractions, losses nats, empty cells not measured.
 ///   Columns from `activation` on are settings; runs that differ in nothing but `seed` are averaged.
 /// - `curves.csv`: a row for each run and epoch.
+/// - `weights.json`: histograms of weights on devices; may be missing.
 ///
 /// The page is written to a temporary file and renamed, so that a reader never sees half of it.
 ///
@@ -75,7 +77,8 @@ pub(crate) fn render(dir: &Path) -> Result<PathBuf> {
     let spec = read::spec(dir)?;
     let results = read::results(&dir.join("results.csv"))?;
     let curves = read::curves(&dir.join("curves.csv"))?;
-    let page = page::page(&spec, &results, &curves, energy::section(dir)?)?;
+    let weights = read::weights(&dir.join("weights.json"))?;
+    let page = page::page(&spec, &results, &curves, &weights, energy::section(dir)?)?;
 
     let target = dir.join("report.html");
     let folder = dir.join("figures");
