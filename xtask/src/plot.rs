@@ -54,12 +54,14 @@ impl Ink {
 }
 
 /// What stands at equal distances on an axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Scale {
     /// Equal differences.
     Linear,
     /// Equal ratios.
     Logarithmic,
+    /// Equal differences up to this value, equal ratios beyond it, with no kink between them.
+    FromZero(f64),
     /// Equal ratios of what is missing to 100.
     Missing,
 }
@@ -107,6 +109,16 @@ impl Axis {
         Self { low, high, scale: Scale::Logarithmic, ticks }
     }
 
+    /// From zero to the greatest of `values`: linear up to the least positive one, logarithmic beyond it.
+    pub(crate) fn from_zero(values: impl Iterator<Item = f64>) -> Self {
+        let positive: Vec<f64> = values.filter(|v| *v > 0.0).collect();
+        let (least, _) = ends(positive.iter().copied()).unwrap_or((0.1, 1.0));
+        let Self { high, mut ticks, .. } = Self::logarithmic(positive.into_iter().chain([least / 3.0]));
+        ticks.retain(|(tick, _)| *tick > 0.99 * least);
+        ticks.insert(0, (0.0, "0".into()));
+        Self { low: 0.0, high, scale: Scale::FromZero(least), ticks }
+    }
+
     /// Spans accuracies in per cent on a scale that is logarithmic in the error, so that 98 and 99 stand as far from each
     /// other as 90 and 95.
     pub(crate) fn accuracy(values: impl Iterator<Item = f64>) -> Self {
@@ -147,6 +159,13 @@ impl Axis {
         let at = |v: f64| match self.scale {
             Scale::Linear => v,
             Scale::Logarithmic => v.max(f64::MIN_POSITIVE).ln(),
+            Scale::FromZero(knee) => {
+                if v < knee {
+                    v / knee
+                } else {
+                    1.0 + (v / knee).ln()
+                }
+            }
             Scale::Missing => -(100.0 - v).max(f64::MIN_POSITIVE).ln(),
         };
         ((at(value) - at(self.low)) / (at(self.high) - at(self.low))).clamp(0.0, 1.0)
@@ -348,6 +367,18 @@ mod tests {
         assert!((between(80.0, 90.0) - between(90.0, 95.0)).abs() < 1e-12 && between(80.0, 90.0) > 0.0);
         assert_eq!(ticks(&Axis::accuracy([97.3, 98.6].into_iter())), ["97.5", "98.0", "98.5"]);
         assert!(axis.fraction(0.0) == 0.0 && Axis::accuracy([100.0].into_iter()).high < 100.0);
+    }
+
+    #[test]
+    fn zero_stands_on_a_scale_of_ratios() {
+        let axis = Axis::from_zero([0.0, 0.02, 0.05, 0.2].into_iter());
+        assert_eq!(ticks(&axis), ["0", "0.02", "0.05", "0.1", "0.2"]);
+        let at: Vec<f64> = [0.0, 0.01, 0.02, 0.04, 0.08, 0.2].map(|v| axis.fraction(v)).to_vec();
+        assert!(at[0] == 0.0 && at.is_sorted());
+        assert!(
+            (at[1] - at[2] / 2.0).abs() < 1e-12 && (at[4] - at[3] - at[3] + at[2]).abs() < 1e-12,
+            "{at:?}"
+        );
     }
 
     #[test]

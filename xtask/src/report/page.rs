@@ -15,11 +15,13 @@ pub(super) fn page(
     table: &Results,
     curves: &Curves,
     weights: &Weights,
+    threshold: f64,
     energy: Option<Markup>,
 ) -> Result<String> {
     let tasks = tasks(table);
     let tuning = table.runs.iter().any(|run| run.validation_accuracy.is_some());
-    let sweep = Sweep { spec, results: table, curves, weights, tasks: &tasks, tuning, inks: inks(&tasks) };
+    let sweep =
+        Sweep { spec, results: table, curves, weights, threshold, tasks: &tasks, tuning, inks: inks(&tasks) };
     let sections = [
         ("results", "Results", results::section(&sweep)?),
         ("differences", "Paired differences", differences::section(&sweep)?),

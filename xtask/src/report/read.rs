@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use csv::StringRecord;
 use serde::Deserialize;
 
-use crate::record::Histogram;
+use crate::record::{FOLLOWED, Histogram};
 use crate::sweep::Manifest;
 
 const RESULTS: &[&str] = &[
@@ -191,8 +191,10 @@ pub(super) fn results(path: &Path) -> Result<Results> {
 /// Reads `curves.csv`.
 pub(super) fn curves(path: &Path) -> Result<Curves> {
     let table = Table::read(path, CURVES)?;
-    let followed: Vec<String> =
-        (0..).map(|k| format!("device_{k}_window_fraction")).take_while(|column| table.has(column)).collect();
+    let followed: Vec<String> = (0..FOLLOWED)
+        .map(|k| format!("device_{k}_window_fraction"))
+        .filter(|column| table.has(column))
+        .collect();
     let mut curves = Curves::new();
     for row in table.rows() {
         let point = Epoch {

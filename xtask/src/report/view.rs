@@ -19,6 +19,8 @@ pub(super) struct Sweep<'a> {
     pub(super) results: &'a Results,
     pub(super) curves: &'a Curves,
     pub(super) weights: &'a Weights,
+    /// Accuracy, in per cent, at which it is asked what a rule needs of its devices.
+    pub(super) threshold: f64,
     pub(super) tasks: &'a [Task<'a>],
     /// Whether runs were measured on the validation split: such a sweep chooses settings, it proves nothing.
     pub(super) tuning: bool,

@@ -57,7 +57,7 @@ pub(super) fn block(sweep: &Sweep, lines: &[Line], panels: &[usize]) -> Result<M
     let caption = html! {
         "One thing changes in each panel, all else is as in the device file and with perfect wires and comparators. Points: mean over "
         "seeds; bars: least to greatest seed. The scale of accuracy is logarithmic in the error; that of an imperfection is "
-        "logarithmic where it spans a decade, and 0 then stands at the left end."
+        "logarithmic where it spans a decade, and linear from 0 to the least value above."
         @if !without.is_empty() {
             " The runs with nothing changed are in every panel but that of " (listed(&without)) ", for which the device file gives "
             "no such figure."
@@ -102,10 +102,7 @@ pub(super) fn axis(values: impl Iterator<Item = f64>) -> Axis {
     if positive().count() == values.len() {
         return Axis::logarithmic(positive());
     }
-    let mut axis = Axis::logarithmic(positive().chain([least / 3.0]));
-    axis.ticks.retain(|(tick, _)| *tick >= 0.99 * least);
-    axis.ticks.insert(0, (0.0, "0".into()));
-    axis
+    Axis::from_zero(positive())
 }
 
 /// Three significant digits, no zeros behind them.

@@ -194,7 +194,10 @@ fn trajectories(sweep: &Sweep, examples: &[Example]) -> Result<Option<Markup>> {
                 title: example.label.clone(),
                 x: Axis::epochs(curve.last().map_or(1, |epoch| epoch.number)),
                 y: Axis::linear(
-                    series.iter().flat_map(|line| &line.points).map(|point| point.mid).chain([0.0, 1.0]),
+                    series
+                        .iter()
+                        .flat_map(|line| &line.points)
+                        .flat_map(|point| [point.mid - 0.05, point.mid + 0.05]),
                 ),
                 x_title: "Epoch".into(),
                 y_title: "Place in the nominal window".into(),

@@ -1,5 +1,6 @@
 //! Runs of one task put together by rule, and by how their device and periphery differ from what is usual in the sweep.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -115,68 +116,79 @@ impl Line<'_> {
     }
 }
 
+/// Arms of a line, and what they have in common.
+struct Group<'a> {
+    rule: &'a str,
+    /// Epochs, batch and every setting that is neither an imperfection nor tied to one.
+    identity: Vec<(&'a str, String)>,
+    arms: Vec<&'a Arm<'a>>,
+}
+
 /// The lines of a task, in the order of the file.
 pub(super) fn lines<'a>(sweep: &Sweep<'a>, task: &'a Task<'a>) -> Vec<Line<'a>> {
-    let results = sweep.results;
     let device = crate::devices::read(task.arms[0].runs[0].device.as_ref()).ok();
-    let of_file = |key: &str| crate::spec::file_value(key, device.as_ref()?);
-    let left_out = left_out(results, task);
-    // What makes two arms of a line: rule, epochs, batch and every setting that is not left out.
-    let identity = |run: &'a Run| -> Vec<(&'a str, String)> {
-        let settings = results.settings.iter().zip(&run.settings);
-        let settings = settings.filter(|(name, _)| !left_out.contains(name.as_str()));
-        let settings = settings.map(|(name, value)| (name.as_str(), value.clone()));
-        let counts = [("epochs", run.epochs.to_string()), ("batch", run.batch.to_string())];
-        settings.chain(counts).collect()
-    };
-    let mut groups: Vec<(&str, Vec<(&str, String)>, Vec<&Arm>)> = vec![];
-    for arm in &task.arms {
-        let identity = identity(arm.runs[0]);
-        match groups.iter_mut().find(|(rule, other, _)| *rule == arm.rule && *other == identity) {
-            Some((.., arms)) => arms.push(arm),
-            None => groups.push((arm.rule, identity, vec![arm])),
-        }
-    }
+    let groups = groups(sweep.results, task);
     let mut taken = [0, 0];
     let mut lines = vec![];
-    for (rule, identity, arms) in &groups {
-        let siblings: Vec<_> = groups.iter().filter(|(other, ..)| other == rule).collect();
-        let mut label = rule_name(rule);
-        for (n, (name, value)) in identity.iter().enumerate() {
-            if siblings.iter().any(|(_, other, _)| other[n].1 != *value) {
+    for group in &groups {
+        let binary = Family::of(group.rule) == Some(Family::Binary);
+        let n = &mut taken[usize::from(binary)];
+        *n += 1;
+        let mut label = rule_name(group.rule);
+        for (n, (name, value)) in group.identity.iter().enumerate() {
+            let siblings = groups.iter().filter(|other| other.rule == group.rule);
+            if siblings.into_iter().any(|other| other.identity[n].1 != *value) {
                 let _ = write!(label, ", {name} {value}");
             }
         }
-        let n = &mut taken[usize::from(Family::of(rule) == Some(Family::Binary))];
-        *n += 1;
-        let ink = Ink::of(*n - 1, Family::of(rule) == Some(Family::Binary));
-        let stated = |arm: &'a Arm<'a>| IMPERFECTIONS.each_ref().map(|i| i.stated(results, arm.runs[0]));
-        let usual: [&str; IMPERFECTIONS.len()] =
-            std::array::from_fn(|i| most_frequent(arms.iter().map(|arm| stated(arm)[i])));
-        let varied = IMPERFECTIONS.iter().enumerate().map(|(i, imperfection)| {
+        let stated =
+            |arm: &'a Arm<'a>| IMPERFECTIONS.each_ref().map(|i| i.stated(sweep.results, arm.runs[0]));
+        let arms: Vec<_> = group.arms.iter().map(|arm| (stated(arm), *arm)).collect();
+        let usual: [&str; IMPERFECTIONS.len()] = std::array::from_fn(|i| {
+            most_frequent(&arms.iter().map(|(stated, _)| stated[i]).collect::<Vec<_>>())
+        });
+        let varied = (0..IMPERFECTIONS.len()).map(|i| {
+            let of_file = |key: &str| crate::spec::file_value(key, device.as_ref()?);
+            let alone =
+                |stated: &[&str]| (0..stated.len()).all(|other| other == i || stated[other] == usual[other]);
             let mut points: Vec<(Option<f64>, &Arm)> = vec![];
-            for arm in arms.iter().copied() {
-                let stated = stated(arm);
-                if (0..IMPERFECTIONS.len()).any(|other| other != i && stated[other] != usual[other]) {
-                    continue;
-                }
-                let value = imperfection.value(stated[i], of_file);
+            for (stated, arm) in arms.iter().filter(|(stated, _)| alone(stated)) {
+                let value = IMPERFECTIONS[i].value(stated[i], of_file);
+                // A value that is also that of the file has been run twice.
                 if value.is_none() || points.iter().all(|(other, _)| *other != value) {
                     points.push((value, arm));
                 }
             }
-            points.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+            points.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(Ordering::Equal));
             points
         });
         lines.push(Line {
-            rule,
+            rule: group.rule,
             label,
-            ink,
-            base: arms.iter().copied().find(|arm| stated(arm) == usual),
+            ink: Ink::of(*n - 1, binary),
+            base: arms.iter().find(|(stated, _)| *stated == usual).map(|(_, arm)| *arm),
             varied: varied.collect(),
         });
     }
     lines
+}
+
+fn groups<'a>(results: &'a Results, task: &'a Task<'a>) -> Vec<Group<'a>> {
+    let left_out = left_out(results, task);
+    let mut groups: Vec<Group> = vec![];
+    for arm in &task.arms {
+        let run = arm.runs[0];
+        let settings = results.settings.iter().zip(&run.settings);
+        let settings = settings.filter(|(name, _)| !left_out.contains(name.as_str()));
+        let settings = settings.map(|(name, value)| (name.as_str(), value.clone()));
+        let counts = [("epochs", run.epochs.to_string()), ("batch", run.batch.to_string())];
+        let identity: Vec<_> = settings.chain(counts).collect();
+        match groups.iter_mut().find(|group| group.rule == arm.rule && group.identity == identity) {
+            Some(group) => group.arms.push(arm),
+            None => groups.push(Group { rule: arm.rule, identity, arms: vec![arm] }),
+        }
+    }
+    groups
 }
 
 /// Names of the imperfections, and of those companions that vary with them only.
@@ -204,15 +216,10 @@ fn left_out(results: &Results, task: &Task) -> BTreeSet<&'static str> {
 }
 
 /// The first of the most frequent values; empty of none.
-fn most_frequent<'a>(values: impl Iterator<Item = &'a str> + Clone) -> &'a str {
-    let count = |value: &str| values.clone().filter(|other| *other == value).count();
-    let mut best = ("", 0);
-    for value in values.clone() {
-        if count(value) > best.1 {
-            best = (value, count(value));
-        }
-    }
-    best.0
+fn most_frequent<'a>(values: &[&'a str]) -> &'a str {
+    let count = |value: &str| values.iter().filter(|other| **other == value).count();
+    // Of equals `max_by_key` takes the last.
+    values.iter().rev().max_by_key(|value| count(value)).copied().unwrap_or_default()
 }
 
 /// A setting of a run; empty where the sweep does not have it.

@@ -1,5 +1,7 @@
 //! Which devices train under which rule, and what that takes.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use bitpulse_device::Device;
 use maud::{Markup, html};
@@ -14,7 +16,7 @@ use super::super::view::{Sweep, figure, figures};
 use super::super::words::{capital, cell, fixed, listed, percent, plural};
 use super::imperfections::number;
 use super::lines::Line;
-use crate::plot::{AXIS, GRID, QUIET, TEXT, UNIT, small, words};
+use crate::plot::{AXIS, GRID, QUIET, TEXT, UNIT, label_style, small, words};
 
 /// A device and what every rule makes of it.
 struct Row<'a> {
@@ -102,8 +104,11 @@ fn found(sweep: &Sweep, ranking: &Ranking) -> String {
     let mut by_wins: Vec<(usize, &str)> =
         wins.into_iter().zip(ranking.rules.iter().map(|(label, _)| *label)).collect();
     by_wins.sort_by_key(|(wins, _)| std::cmp::Reverse(*wins));
-    let wins: Vec<String> =
-        by_wins.iter().map(|(wins, label)| format!("{label} on {}", plural(*wins, "device"))).collect();
+    let wins: Vec<String> = by_wins
+        .iter()
+        .filter(|(wins, _)| *wins > 0)
+        .map(|(wins, label)| format!("{label} on {wins}"))
+        .collect();
     let wins: Vec<&str> = wins.iter().map(String::as_str).collect();
     let best = ranking.rules.iter().enumerate().filter_map(|(rule, (label, _))| {
         let of_rule = |row: &Row| row.accuracy(sweep, rule).unwrap_or(f64::NEG_INFINITY);
@@ -112,7 +117,20 @@ fn found(sweep: &Sweep, ranking: &Ranking) -> String {
     });
     let best: Vec<String> = best.collect();
     let best: Vec<&str> = best.iter().map(String::as_str).collect();
-    format!("Of the means, the highest is that of {}. Each rule does best: {}.", listed(&wins), listed(&best))
+    let reached = ranking.rules.iter().enumerate().map(|(rule, (label, _))| {
+        let accuracies = ranking.rows.iter().filter_map(|row| row.accuracy(sweep, rule));
+        format!("{label} on {}", accuracies.filter(|accuracy| 100.0 * accuracy >= sweep.threshold).count())
+    });
+    let reached: Vec<String> = reached.collect();
+    let reached: Vec<&str> = reached.iter().map(String::as_str).collect();
+    format!(
+        "Of {} the highest mean is that of {}. {} % is reached by {}. Each rule does best: {}.",
+        plural(ranking.rows.len(), "device"),
+        listed(&wins),
+        sweep.threshold,
+        listed(&reached),
+        listed(&best)
+    )
 }
 
 /// A dot for each rule on the line of each device.
@@ -120,7 +138,10 @@ fn dots(sweep: &Sweep, ranking: &Ranking) -> Result<Markup> {
     const ROW: i32 = 20;
     const LEFT: i32 = 158;
     const RIGHT: i32 = WIDTH - 14;
-    let bottom = 4 + ROW * ranking.rows.len() as i32;
+    const LEGEND: i32 = 18;
+    const COLUMNS: usize = 3;
+    let top = 8 + LEGEND * ranking.rules.len().div_ceil(COLUMNS) as i32;
+    let bottom = top + ROW * ranking.rows.len() as i32;
     let height = bottom + 46;
     let all = || ranking.rows.iter().flat_map(|row| (0..row.arms.len()).map(move |rule| (row, rule)));
     let axis = Axis::accuracy(all().filter_map(|(row, rule)| Some(100.0 * row.accuracy(sweep, rule)?)));
@@ -130,8 +151,14 @@ fn dots(sweep: &Sweep, ranking: &Ranking) -> Result<Markup> {
     {
         let root = SVGBackend::with_string(&mut drawn, size(height)).into_drawing_area();
         let x = |value: f64| axis.map(&value, (LEFT * UNIT, RIGHT * UNIT));
+        for (n, (label, ink)) in ranking.rules.iter().enumerate() {
+            let left = 10 + (n % COLUMNS) as i32 * (WIDTH / COLUMNS as i32);
+            let middle = 9 + LEGEND * (n / COLUMNS) as i32;
+            root.draw(&marker(n, (left * UNIT, middle * UNIT), *ink))?;
+            root.draw(&words(label, (left + 11, middle), &label_style(*ink), HPos::Left))?;
+        }
         for (tick, label) in &axis.ticks {
-            let line = vec![(x(*tick), 4 * UNIT), (x(*tick), bottom * UNIT)];
+            let line = vec![(x(*tick), top * UNIT), (x(*tick), bottom * UNIT)];
             root.draw(&PathElement::new(line, GRID.colour().stroke_width(UNIT as u32)))?;
             root.draw(&words(label, (x(*tick) / UNIT, bottom + 12), &small(QUIET), HPos::Center))?;
         }
@@ -140,7 +167,7 @@ fn dots(sweep: &Sweep, ranking: &Ranking) -> Result<Markup> {
         let title = format!("{} accuracy, % (log of error)", capital(sweep.split()));
         root.draw(&words(&title, (i32::midpoint(LEFT, RIGHT), bottom + 33), &small(QUIET), HPos::Center))?;
         for (n, row) in ranking.rows.iter().enumerate() {
-            let middle = 4 + ROW * n as i32 + ROW / 2;
+            let middle = top + ROW * n as i32 + ROW / 2;
             root.draw(&words(&row.label(), (LEFT - 10, middle), &small(TEXT), HPos::Right))?;
             let mut text = row.name.clone();
             for (rule, (label, ink)) in ranking.rules.iter().enumerate() {
@@ -149,12 +176,12 @@ fn dots(sweep: &Sweep, ranking: &Ranking) -> Result<Markup> {
                 };
                 let estimate = estimate.times(100.0);
                 root.draw(&marker(rule, (x(estimate.mean), middle * UNIT), *ink))?;
-                text += &format!("\n{label}: {}", fixed(estimate.mean, 2));
+                let _ = write!(text, "\n{label}: {}", fixed(estimate.mean, 2));
                 let [mean, low, high] =
                     [estimate.mean, estimate.low(), estimate.high()].map(|value| value.to_string());
                 numbers.row([row.name.clone(), (*label).to_owned(), mean, low, high, estimate.n.to_string()]);
             }
-            texts.push((4 + ROW * n as i32, text));
+            texts.push((top + ROW * n as i32, text));
         }
         root.present()?;
     }
@@ -163,13 +190,7 @@ fn dots(sweep: &Sweep, ranking: &Ranking) -> Result<Markup> {
         .map(|(top, text)| Hover { left: 0, top: top * UNIT, width: WIDTH * UNIT, height: ROW * UNIT, text })
         .collect();
     let what = "Accuracy of each rule on each device";
-    let drawing = finish(body_of(&drawn), size(height), &hover, "", what, &numbers);
-    Ok(html! {
-        (drawing)
-        p.legend { @for (label, ink) in &ranking.rules {
-            span { span.swatch style={ "background:" (ink.variable()) } {} (label) } " "
-        } }
-    })
+    Ok(finish(body_of(&drawn), size(height), &hover, "", what, &numbers))
 }
 
 /// A row for each device, a column for each rule.

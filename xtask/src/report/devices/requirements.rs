@@ -15,8 +15,6 @@ use super::imperfections::{axis, number, points};
 use super::lines::{Better, IMPERFECTIONS, Line};
 use crate::plot::{AXIS, GRID, QUIET, TEXT, UNIT, label_style, small, words};
 
-/// Test accuracy, in per cent, that a rule has to reach.
-const THRESHOLD: f64 = 97.0;
 /// Points that a rule may lose of the accuracy it has with nothing changed.
 const LOST: f64 = 1.0;
 
@@ -85,7 +83,7 @@ enum Demand {
 impl Demand {
     fn limit(&self, sweep: &Sweep, line: &Line, i: usize) -> Option<Limit> {
         let threshold = match self {
-            Self::Reach => THRESHOLD,
+            Self::Reach => sweep.threshold,
             Self::Keep => 100.0 * line.base?.estimate(sweep.accuracy())?.mean - LOST,
         };
         let curve: Vec<(f64, f64)> =
@@ -97,7 +95,7 @@ impl Demand {
 pub(super) fn block(sweep: &Sweep, lines: &[Line], panels: &[usize]) -> Result<Markup> {
     let split = sweep.split();
     let demands = [
-        (format!("{THRESHOLD} % {split} accuracy"), Demand::Reach),
+        (format!("{} % {split} accuracy", sweep.threshold), Demand::Reach),
         (format!("{LOST} point less than with nothing changed"), Demand::Keep),
     ];
     let mut drawn = vec![];
@@ -136,44 +134,45 @@ pub(super) fn block(sweep: &Sweep, lines: &[Line], panels: &[usize]) -> Result<M
 
 /// Who bears most of what, and who misses the accuracy with nothing changed.
 fn found(sweep: &Sweep, lines: &[Line], panels: &[usize], title: &str, demand: &Demand) -> String {
-    let mut most: Vec<(&str, Vec<String>)> = lines.iter().map(|line| (line.label.as_str(), vec![])).collect();
-    let mut even = vec![];
+    let mut leads: Vec<(&str, Vec<String>)> =
+        lines.iter().map(|line| (line.label.as_str(), vec![])).collect();
+    let [mut even, mut missed] = [vec![], vec![]];
     for &i in panels {
         let imperfection = &IMPERFECTIONS[i];
+        let what = imperfection.title.to_lowercase();
         let limits: Vec<(usize, Limit)> = (lines.iter().enumerate())
             .filter_map(|(n, line)| Some((n, demand.limit(sweep, line, i)?)))
             .collect();
         let rank = |limit: &Limit| limit.rank(imperfection.better);
         let greatest = limits.iter().map(|(_, limit)| rank(limit)).fold(f64::NEG_INFINITY, f64::max);
-        let leading: Vec<&(usize, Limit)> =
+        let ahead: Vec<&(usize, Limit)> =
             limits.iter().filter(|(_, limit)| rank(limit) == greatest).collect();
-        let what = imperfection.title.to_lowercase();
-        match leading[..] {
+        match ahead[..] {
+            _ if greatest == f64::NEG_INFINITY => missed.push(what),
             [(n, limit)] if limits.len() > 1 => {
-                most[*n].1.push(format!("{what} ({})", limit.words(imperfection.better)));
+                leads[*n].1.push(format!("{what} ({})", limit.words(imperfection.better)));
             }
             _ => even.push(what),
         }
     }
-    let mut text = format!("For {title}");
-    let leaders: Vec<String> = (most.iter().filter(|(_, things)| !things.is_empty()))
-        .map(|(label, things)| {
-            let things: Vec<&str> = things.iter().map(String::as_str).collect();
-            format!("{label} asks least of the device in {}", listed(&things))
-        })
+    let list = |names: &[String]| listed(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let leaders = leads.iter().filter(|(_, things)| !things.is_empty());
+    let mut parts: Vec<String> = leaders
+        .map(|(label, things)| format!("{label} asks least of devices and circuits in {}", list(things)))
         .collect();
-    let even: Vec<&str> = even.iter().map(String::as_str).collect();
-    let none = format!("no rule is alone ahead in {}", listed(&even));
-    let parts: Vec<&str> =
-        leaders.iter().map(String::as_str).chain((!even.is_empty()).then_some(none.as_str())).collect();
-    let _ = write!(text, ", {}.", parts.join("; "));
+    parts.extend((!even.is_empty()).then(|| format!("no rule is alone ahead in {}", list(&even))));
+    parts.extend(
+        (!missed.is_empty()).then(|| format!("every rule misses it wherever measured in {}", list(&missed))),
+    );
+    let mut text = format!("For {title}: {}.", parts.join("; "));
     if matches!(demand, Demand::Reach) {
-        for line in lines {
-            let base = line.base.and_then(|arm| arm.estimate(sweep.accuracy())).map(|e| 100.0 * e.mean);
-            if let Some(mean) = base.filter(|mean| *mean < THRESHOLD) {
-                let _ =
-                    write!(text, " {} misses it with nothing changed ({} %).", line.label, fixed(mean, 2));
-            }
+        let short = lines.iter().filter_map(|line| {
+            let mean = 100.0 * line.base?.estimate(sweep.accuracy())?.mean;
+            (mean < sweep.threshold).then(|| format!("{} ({} %)", line.label, fixed(mean, 2)))
+        });
+        let short: Vec<String> = short.collect();
+        if !short.is_empty() {
+            let _ = write!(text, " With nothing changed it is missed by {}.", list(&short));
         }
     }
     text
