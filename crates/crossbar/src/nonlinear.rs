@@ -1,4 +1,5 @@
-use thiserror::Error;
+use bitpulse_core::units::{Siemens, Volts};
+use bitpulse_device::{Device, Iv, ParameterProblem};
 
 use crate::circuit::{Circuit, Read};
 use crate::nodes::Nodes;
@@ -8,63 +9,80 @@ use crate::solve::{Settings, SolveError, Solver};
 ///
 /// A law must pass through the origin and must not fall with voltage.
 pub trait CurrentLaw {
-    /// Current in amperes, and its slope in siemens, of a cell of conductance `g_siemens` at `volts`.
+    /// Current in amperes, and its slope in siemens, of a cell of conductance `g_siemens` at `volts`. Defined beyond
+    /// [`CurrentLaw::limit_volts`] too, where a step towards a solution may lead.
     fn current_and_slope(&self, g_siemens: f64, volts: f64) -> (f64, f64);
+
+    /// Voltage, of either sign, up to which the law holds for a cell of conductance `g_siemens`.
+    fn limit_volts(&self, g_siemens: f64) -> f64 {
+        let _ = g_siemens;
+        f64::INFINITY
+    }
 }
 
-/// The usual laws; the conductance is the slope at 0 V.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Law {
-    /// Ohm's law, `I = G V`.
-    Linear,
-    /// `I = G V_0 sinh(V / V_0)`.
-    Sinh {
-        /// `V_0` in volt, more than 0.
-        scale_volts: f64,
-    },
-    /// `I = G (V + a V^2 + b V^3)`, rising everywhere if `a^2 <= 3 b`.
-    Cubic {
-        /// `a` in 1/V.
-        quadratic: f64,
-        /// `b` in 1/V^2.
-        cubic: f64,
-    },
+/// The current law of a device, with the voltage at which the conductance of its cells was measured.
+///
+/// Beyond the voltage up to which the law of a device holds it goes on along its tangent, and a solution there is an
+/// error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Law {
+    iv: Iv,
+    read: Volts,
 }
-
-/// Why a law was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Error)]
-#[error(
-    "not a current law: {0:?}; sinh needs a scale above 0 V, cubic a^2 <= 3 b so that current rises with voltage"
-)]
-pub struct LawError(pub Law);
 
 impl Law {
-    /// This law, if it is one.
+    /// The law `iv` for cells measured at `read`, which the linear law and one that has its conductance at 0 V do without.
     ///
     /// # Errors
-    /// A scale that is not positive and finite, or a cubic that falls somewhere.
-    pub fn checked(self) -> Result<Self, LawError> {
-        let good = match self {
-            Law::Linear => true,
-            Law::Sinh { scale_volts } => scale_volts > 0.0 && scale_volts.is_finite(),
-            Law::Cubic { quadratic, cubic } => cubic.is_finite() && quadratic * quadratic <= 3.0 * cubic,
-        };
-        if good { Ok(self) } else { Err(LawError(self)) }
+    /// Every parameter that is out of its range, and a voltage that is needed but missing.
+    pub fn new(iv: Iv, read: Option<Volts>) -> Result<Self, Vec<ParameterProblem>> {
+        let problems = iv.problems(read);
+        if problems.is_empty() { Ok(Self { iv, read: read.unwrap_or_default() }) } else { Err(problems) }
+    }
+
+    /// Whether this is Ohm's law.
+    pub fn is_linear(&self) -> bool {
+        self.iv == Iv::Linear
+    }
+
+    /// The current of a cell as an expression in its voltage `v`, which SPICE reads.
+    pub(crate) fn expression(&self, g_siemens: f64, v: &str) -> String {
+        self.iv.expression(Siemens(g_siemens), v, self.read)
+    }
+}
+
+/// Ohm's law.
+impl Default for Law {
+    fn default() -> Self {
+        Self { iv: Iv::Linear, read: Volts(0.0) }
+    }
+}
+
+/// The law of a device, at its read voltage.
+impl From<&Device> for Law {
+    fn from(device: &Device) -> Self {
+        let spec = device.spec();
+        Self { iv: spec.iv.clone(), read: spec.pulse.read_voltage.unwrap_or_default() }
     }
 }
 
 impl CurrentLaw for Law {
     fn current_and_slope(&self, g: f64, v: f64) -> (f64, f64) {
-        match *self {
-            Law::Linear => (g * v, g),
-            Law::Sinh { scale_volts } => {
-                let u = v / scale_volts;
-                (g * scale_volts * u.sinh(), g * u.cosh())
-            }
-            Law::Cubic { quadratic: a, cubic: b } => {
-                (g * v * (1.0 + v * (a + b * v)), g * (1.0 + v * (2.0 * a + 3.0 * b * v)))
-            }
+        if g == 0.0 {
+            return (0.0, 0.0);
         }
+        let inside = v.abs().min(self.limit_volts(g)).copysign(v);
+        let at = |v: f64| {
+            (self.iv.current(Siemens(g), Volts(v), self.read), self.iv.slope(Siemens(g), Volts(v), self.read))
+        };
+        let (current, slope) = at(inside);
+        // Where a law ends because its current would fall, rounding may have it fall already.
+        let slope = slope.0.max(0.0);
+        (current.0 + slope * (v - inside), slope)
+    }
+
+    fn limit_volts(&self, g: f64) -> f64 {
+        if g == 0.0 { f64::INFINITY } else { self.iv.limit(Siemens(g)).0 }
     }
 }
 
@@ -75,7 +93,7 @@ impl CurrentLaw for Law {
 /// of their difference against that of the cell currents; `iterations` counts those of all linear solves.
 ///
 /// # Errors
-/// As [`Solver::solve_nodes`]; no convergence in 100 steps.
+/// As [`Solver::solve_nodes`]; no convergence in 100 steps; a cell under a voltage for which its law does not hold.
 pub fn solve_nonlinear(
     circuit: &Circuit,
     read: Read,
@@ -85,6 +103,9 @@ pub fn solve_nonlinear(
 ) -> Result<Nodes, SolveError> {
     const STEPS: usize = 100;
     let g = circuit.g_siemens();
+    // Besides a solve's, the arrays of a step and the nodes before it.
+    let own = (20 * size_of::<f64>() as u64).saturating_mul(g.len() as u64);
+    let settings = &Settings { max_bytes: settings.max_bytes.saturating_sub(own), ..*settings };
     let mut solver = Solver::new(circuit, read);
     let mut nodes = solver.solve_nodes(volts, None, settings)?;
     let mut iterations = nodes.iterations;
@@ -99,6 +120,7 @@ pub fn solve_nonlinear(
     let mut sources = vec![0.0; g.len()];
     for _ in 0..STEPS {
         if residual <= settings.tolerance {
+            check_limits(law, circuit, &v)?;
             nodes.residual = residual.max(nodes.residual);
             nodes.iterations = iterations;
             return Ok(nodes);
@@ -126,6 +148,23 @@ pub fn solve_nonlinear(
         }
     }
     Err(SolveError::NotConverged { residual, iterations, tolerance: settings.tolerance })
+}
+
+/// Whether the law of every cell holds at its voltage.
+fn check_limits(law: &impl CurrentLaw, circuit: &Circuit, volts: &[f64]) -> Result<(), SolveError> {
+    for (cell, (&g, &v)) in circuit.g_siemens().iter().zip(volts).enumerate() {
+        let limit = law.limit_volts(g);
+        if v.abs() > limit {
+            return Err(SolveError::BeyondLaw {
+                row: cell / circuit.cols(),
+                col: cell % circuit.cols(),
+                g: Siemens(g),
+                found: Volts(v),
+                limit: Volts(limit),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// 2-norm of the difference between the currents that the cells and the wires carry, against that of the cells.

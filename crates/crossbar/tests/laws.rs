@@ -2,10 +2,11 @@
 #![allow(clippy::needless_range_loop, reason = "nodes are named by row and column")]
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test says what it does in its name and may panic")]
 
-use bitpulse_core::units::Ohms;
+use bitpulse_core::units::{Ohms, Volts};
 use bitpulse_crossbar::{
     BitEnds, Circuit, Law, Nodes, Read, Settings, Solver, Wires, WordEnds, effective_map, solve_nonlinear,
 };
+use bitpulse_device::Iv;
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
 
@@ -347,10 +348,11 @@ proptest! {
     #[test]
     fn non_linear_cells_carry_what_their_law_says((circuit, volts) in arrays(), read in reads(), kind in 0..3) {
         let law = match kind {
-            0 => Law::Linear,
-            1 => Law::Sinh { scale_volts: 0.1 },
-            _ => Law::Cubic { quadratic: 0.5, cubic: 4.0 },
+            0 => Iv::Linear,
+            1 => Iv::Sinh { v0: Volts(0.1) },
+            _ => Iv::Cubic { cubic: 4.0 },
         };
+        let law = Law::new(law, Some(Volts(0.2))).unwrap();
         let settings = Settings { tolerance: 1e-10, ..Settings::default() };
         let used = &volts[..circuit.inputs(read)];
         let nodes = solve_nonlinear(&circuit, read, &law, used, &settings).unwrap();

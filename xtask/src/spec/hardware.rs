@@ -267,6 +267,8 @@ fn mending_key(problem: &MatrixProblem) -> &'static str {
         MatrixProblem::ReadVoltage { .. } => "device",
         MatrixProblem::VerifiedDigits => "digits",
         MatrixProblem::Offset { .. } => "forward-offset",
+        MatrixProblem::WireResistance { .. } => "wire-ohms",
+        MatrixProblem::EffectivePeriphery { .. } => "fidelity",
         MatrixProblem::Fidelity => "map-refresh",
         MatrixProblem::Tiling { .. } => "array-size",
         MatrixProblem::DigitalSumsWithoutAdc => "partial-sums",
