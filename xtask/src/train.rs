@@ -79,7 +79,7 @@ pub struct Position<'a> {
 
 /// What a run asks whoever runs it.
 pub trait Keeper {
-    /// Called between batches, every second or so at most. [`ControlFlow::Break`] ends the run here; `save` makes the
+    /// Called between batches, every few hundred samples. [`ControlFlow::Break`] ends the run here; `save` makes the
     /// checkpoint from which it goes on.
     ///
     /// # Errors

@@ -160,3 +160,21 @@ fn damaged_data_gives_one_clear_error() {
 fn undamaged_data_passes_the_check() {
     xtask(&["data", "check"]).assert().success().stdout(predicate::str::contains("train-images-idx3-ubyte"));
 }
+
+#[test]
+fn every_named_sweep_is_sound_and_says_what_it_asks_costs_and_expects() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/sweeps");
+    for entry in fs::read_dir(folder).expect("the repository has sweeps") {
+        let path = entry.expect("a sweep").path();
+        let sweep = fs::read_to_string(&path).expect("a sweep");
+        for word in ["# Question: ", "# Cost: ", "question = "] {
+            assert!(sweep.contains(word), "{}: no `{word}`", path.display());
+        }
+        // One tiny run of its first axis values is enough to know that the file is read.
+        let small = ["epochs=1", "train-count=2", "test-count=2", "validation-count=0"];
+        xtask(&["train", "--json", text(&path)])
+            .args(small.iter().flat_map(|setting| ["--set", setting]))
+            .assert()
+            .success();
+    }
+}

@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 
 use common::{folder, text, wait_for, xtask};
 
-/// A browser without a window, steered over the WebDriver protocol (W3C), with Chromium's additions.
+/// A browser without a window, steered over the W3C's protocol `WebDriver` with Chromium's additions.
 struct Browser {
     driver: Child,
     port: u16,
@@ -69,7 +69,7 @@ impl Browser {
     fn request(&self, method: &str, path: &str, body: &Json) -> Json {
         let body = if method == "POST" { body.to_string() } else { String::new() };
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the driver listens");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time that is not zero");
+        stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a time that is not zero");
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
              Connection: close\r\n\r\n",
@@ -78,7 +78,7 @@ impl Browser {
         );
         stream.write_all((head + &body).as_bytes()).expect("the driver reads");
         let mut answer = Vec::new();
-        let mut buffer = [0; 65_536];
+        let mut buffer = vec![0; 65_536];
         // The driver may keep the connection open: the answer is as long as it says.
         let whole = |answer: &[u8]| -> Option<Json> {
             let text = String::from_utf8_lossy(answer);

@@ -187,7 +187,7 @@ fn a_cluster_gets_the_same_results_though_a_task_is_killed() {
         ["sweep", text(&spec), "--out", text(&shared), "--engine", "slurm", "--checkpoint-every", "0"];
     xtask(&submit)
         .env("SLURM_CONF", &slurm.configuration)
-        .timeout(Duration::from_secs(60))
+        .timeout(Duration::from_mins(1))
         .assert()
         .success()
         .stdout(predicates::str::contains("12 runs in 12 tasks: job 1; then the report: job 2"));

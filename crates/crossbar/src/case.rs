@@ -1,22 +1,32 @@
-use bitpulse_core::units::Ohms;
+use bitpulse_core::units::{Ohms, Volts};
+use bitpulse_device::{Iv, ParameterProblem};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::circuit::{BitEnds, Circuit, CircuitError, Read, Wires, WordEnds};
+use crate::nonlinear::Law;
 
 /// A circuit and the voltages to solve it for, with the results to compare with where the file holds them.
 ///
 /// The format is JSON in the units and keys of badcrossbar (`SoftwareX` 2020, 10.1016/j.softx.2020.100617):
 /// `resistances[row][col]` in ohm with `"inf"` for an open cell, `applied_voltages[line][vector]` in volt,
 /// `r_i_word_line` and `r_i_bit_line` in ohm a segment. Ours besides, all optional: `r_driver`, `r_sense` (0 ohm),
-/// `word_ends` (`"left"`, `"right"`, `"both"`), `bit_ends` (`"top"`, `"bottom"`, `"both"`) and `read` (`"forward"`,
-/// `"transposed"`).
+/// `word_ends` (`"left"`, `"right"`, `"both"`), `bit_ends` (`"top"`, `"bottom"`, `"both"`), `read` (`"forward"`,
+/// `"transposed"`), and for non-linear cells `law`, as the table `[iv]` of a device file has it, such as
+/// `{"sinh": {"v0": "0.3 V"}}`, with `read_voltage`, such as `"0.2 V"`, at which `resistances` were measured. (Those of the
+/// law `log-polynomial` are slopes at 0 V.)
+///
+/// A cell of 0 ohm is refused, as badcrossbar refuses it: it would make one line of two, and what flowed between them
+/// would be no longer a current through a cell. A contact has some resistance, and the least that matters is a thousandth
+/// of a wire segment's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
     /// The name that the file gives itself.
     pub name: Option<String>,
     /// The circuit.
     pub circuit: Circuit,
+    /// How the current of its cells follows their voltage.
+    pub law: Law,
     /// Which lines the voltages drive.
     pub read: Read,
     /// One voltage for every driven line, vector after vector, as [`crate::Solver::solve`] takes them.
@@ -87,6 +97,9 @@ struct RawCase {
     bit_ends: BitEnds,
     #[serde(default)]
     read: Read,
+    #[serde(default)]
+    law: Iv,
+    read_voltage: Option<Volts>,
     resistances: Vec<Vec<Resistance>>,
     applied_voltages: Vec<Vec<f64>>,
     output_currents: Option<Vec<Vec<f64>>>,
@@ -190,6 +203,16 @@ impl TryFrom<RawCase> for Case {
                 line.len()
             ));
         }
+        let law = match Law::new(raw.law, raw.read_voltage) {
+            Ok(law) => law,
+            Err(wrong) => {
+                problems.extend(wrong.into_iter().map(|ParameterProblem { key, problem }| match key {
+                    "read-voltage" => format!("`read_voltage` {problem}"),
+                    key => format!("`law.{key}` {problem}"),
+                }));
+                Law::default()
+            }
+        };
         if !problems.is_empty() {
             problems.truncate(8);
             return Err(CaseError::Values(problems));
@@ -205,6 +228,7 @@ impl TryFrom<RawCase> for Case {
         Ok(Self {
             name: raw.name,
             circuit: Circuit::new(rows, cols, g_siemens, wires)?,
+            law,
             read: raw.read,
             volts: (0..vectors).flat_map(|k| raw.applied_voltages.iter().map(move |line| line[k])).collect(),
             expected: Expected {

@@ -57,6 +57,16 @@ impl Wires {
     pub fn uniform(segment: Ohms) -> Self {
         Self { word_segment: segment, bit_segment: segment, ..Self::default() }
     }
+
+    /// All resistances with their names.
+    pub(crate) fn resistances(&self) -> [(&'static str, Ohms); 4] {
+        [
+            ("word-line segment", self.word_segment),
+            ("bit-line segment", self.bit_segment),
+            ("driver", self.driver),
+            ("sense", self.sense),
+        ]
+    }
 }
 
 /// Which lines are driven and which are sensed.
@@ -174,12 +184,7 @@ impl Circuit {
             let bad = g_siemens.iter().enumerate().filter(|&(_, &g)| !usable(g));
             problems.extend(bad.take(LISTED_CELLS).map(|(cell, &g)| bad_cell(cell, cols, g)));
         }
-        for (name, found) in [
-            ("word-line segment", wires.word_segment),
-            ("bit-line segment", wires.bit_segment),
-            ("driver", wires.driver),
-            ("sense", wires.sense),
-        ] {
+        for (name, found) in wires.resistances() {
             if !usable(found.0) {
                 problems.push(CircuitProblem::Resistance { name, found });
             }

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::circuit::{Circuit, CircuitError, Read, Wires};
+use crate::gradient::dot;
 use crate::solve::{Settings, SolveError, Solver};
 
 /// How closely a read follows the wires.
@@ -315,7 +316,7 @@ pub(crate) fn product(map: &[f64], cols: usize, read: Read, volts: &[f64], amper
         }
         Read::Transposed => {
             for (row, i) in rows.zip(amperes) {
-                *i = row.iter().zip(volts).map(|(&g, &v)| g * v).sum();
+                *i = dot(row, volts);
             }
         }
     }

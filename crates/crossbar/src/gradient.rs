@@ -12,7 +12,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::lines::{Network, solve_driven};
-use crate::solve::{Settings, SolveError};
+use crate::solve::Settings;
 
 /// Rows solved abreast.
 const ROWS: usize = 8;
@@ -60,34 +60,59 @@ impl Work {
 }
 
 /// Solves for `work.sources`, and `injected` currents from every driven node to the sensed node of the same cell, into
-/// `work.x` and `work.w`. Starts from `work.x` if `warm`. Returns residual and iterations.
+/// `work.x` and `work.w`. Starts from `work.x` if `warm`. Returns residual and iterations; where these are used up or
+/// numbers overflow, the residual is above the tolerance or not a number.
 pub(crate) fn solve(
     network: &Network,
     injected: Option<&[f64]>,
     warm: bool,
     settings: &Settings,
     work: &mut Work,
-) -> Result<(f64, usize), SolveError> {
+) -> (f64, usize) {
     let tolerance = settings.tolerance;
-    let (mut residual, mut reference) = sweep(network, injected, warm, work);
+    let (left, mut reference) = sweep(network, injected, warm, work);
     if warm {
         reference = cold_reference(network, injected, work);
     }
+    let mut residual = quotient(left, reference);
     let mut iterations = 1;
     let mut goal = tolerance;
     work.steps.clear();
-    while residual > tolerance * reference {
-        if iterations >= settings.max_iterations {
-            let residual = residual / reference;
-            return Err(SolveError::NotConverged { residual, iterations, tolerance });
-        }
+    while residual > tolerance && iterations < settings.max_iterations {
         iterations += iterate(network, goal * reference, settings.max_iterations - iterations, work);
         // The recursion may have drifted from the truth; if so, start again from here and go further.
-        residual = sweep(network, injected, true, work).0;
+        residual = quotient(sweep(network, injected, true, work).0, reference);
         iterations += 1;
         goal *= 0.1;
     }
-    Ok((if residual == 0.0 { 0.0 } else { residual / reference }, iterations))
+    (residual, iterations)
+}
+
+/// Improves the voltages `work.x` of the sensed lines, which solve the network up to rounding, by exact passes over all
+/// lines, for as long as they halve a residual above the tolerance; sets `work.w`. Returns residual and passes.
+pub(crate) fn polish(
+    network: &Network,
+    injected: Option<&[f64]>,
+    tolerance: f64,
+    work: &mut Work,
+) -> (f64, usize) {
+    let reference = cold_reference(network, injected, work);
+    let mut pass = || quotient(sweep(network, injected, true, work).0, reference);
+    let (mut residual, mut passes) = (pass(), 1);
+    while residual > tolerance {
+        let left = pass();
+        passes += 1;
+        let worth = left < 0.5 * residual;
+        residual = left;
+        if !worth {
+            break;
+        }
+    }
+    (residual, passes)
+}
+
+fn quotient(left: f64, reference: f64) -> f64 {
+    if left == 0.0 { 0.0 } else { left / reference }
 }
 
 /// Norm of the cell currents with all sensed lines at 0 V.
@@ -163,7 +188,7 @@ fn load(nodes: &mut [f64], x: Option<&[f64]>, g: &[f64], injected: Option<&[f64]
 
 /// Eight partial sums, so that additions need not wait for each other.
 #[inline(always)]
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (a8, a_rest) = a.as_chunks::<8>();
     let (b8, b_rest) = b.as_chunks::<8>();
     let mut sums = [0.0; 8];

@@ -26,6 +26,7 @@
 
 mod case;
 mod circuit;
+mod direct;
 mod fidelity;
 mod gradient;
 mod lines;
@@ -47,6 +48,6 @@ pub use matrix::{
 };
 pub use netlist::netlist;
 pub use nodes::Nodes;
-pub use nonlinear::{CurrentLaw, Law, LawError, solve_nonlinear};
+pub use nonlinear::{CurrentLaw, Law, solve_nonlinear};
 pub use solve::{Settings, Solution, SolveError, Solver};
 pub use tiling::{PartialSums, Tile, Tiling, TilingError, TilingSpec};

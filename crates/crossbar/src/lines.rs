@@ -156,6 +156,27 @@ impl Network {
         }
     }
 
+    /// The same network with driven and sensed lines exchanged: turned at the other diagonal, so that near terminals stay
+    /// beside column 0 and below the last row. Its placement means nothing.
+    pub(crate) fn mirrored(&self) -> Self {
+        let mut mirrored = Self {
+            rows: self.cols,
+            cols: self.rows,
+            g: self.mirror(&self.g),
+            driven: self.sensed.clone(),
+            sensed: self.driven.clone(),
+            placement: self.placement,
+        };
+        factor(&mirrored.g, mirrored.cols, &mut mirrored.driven, &mut mirrored.sensed);
+        mirrored
+    }
+
+    /// Copies an array from the order of this network into that of the mirrored one.
+    pub(crate) fn mirror(&self, source: &[f64]) -> Vec<f64> {
+        let Self { rows, cols, .. } = *self;
+        (0..rows * cols).map(|k| source[(rows - 1 - k % rows) * cols + cols - 1 - k / rows]).collect()
+    }
+
     /// The network's row that is driven line `line` of the circuit, and back: the map is its own inverse.
     pub(crate) fn driven_line(&self, line: usize) -> usize {
         if self.placement.flip_rows { self.rows - 1 - line } else { line }

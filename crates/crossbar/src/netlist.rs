@@ -1,15 +1,19 @@
 use std::fmt::Write as _;
 
 use crate::circuit::{BitEnds, Circuit, Read, WordEnds};
+use crate::nonlinear::Law;
 
 /// The circuit as a SPICE netlist for one vector of voltages, ready for `ngspice -b`: it prints the output currents,
 /// sensed line after sensed line, as `i(vout_<line>) = <amperes>`.
+///
+/// Cells are resistors, or sources of current that follow `law`, with the tolerances of ngspice set fine enough for these
+/// to agree as well as resistors do. The voltage up to which the law of a device holds is not in it.
 ///
 /// Nodes are called `w_<row>_<col>` and `b_<row>_<col>`; nodes joined by a wire without resistance are one node.
 ///
 /// # Panics
 /// If there is not one voltage for every driven line.
-pub fn netlist(circuit: &Circuit, read: Read, volts: &[f64]) -> String {
+pub fn netlist(circuit: &Circuit, law: &Law, read: Read, volts: &[f64]) -> String {
     assert_eq!(volts.len(), circuit.inputs(read), "one voltage for every driven line");
     let wires = circuit.wires();
     let (rows, cols) = (circuit.rows(), circuit.cols());
@@ -22,6 +26,9 @@ pub fn netlist(circuit: &Circuit, read: Read, volts: &[f64]) -> String {
         text.write_fmt(line).expect("writing to a string cannot fail");
         text.push('\n');
     };
+    if !law.is_linear() {
+        put(format_args!(".options reltol=1e-10 abstol=1e-18 vntol=1e-13 gmin=1e-20"));
+    }
     // With ideal wire and terminal the whole line is its terminal.
     let word = |i: usize, j: usize| match wires.word_segment.0 {
         r if r + at_word == 0.0 => format!("tw_{i}"),
@@ -35,7 +42,14 @@ pub fn netlist(circuit: &Circuit, read: Read, volts: &[f64]) -> String {
     };
     for (index, &g) in circuit.g_siemens().iter().enumerate().filter(|&(_, &g)| g > 0.0) {
         let (i, j) = (index / cols, index % cols);
-        put(format_args!("rc_{i}_{j} {} {} {:e}", word(i, j), bit(i, j), 1.0 / g));
+        let (word, bit) = (word(i, j), bit(i, j));
+        if law.is_linear() {
+            put(format_args!("rc_{i}_{j} {word} {bit} {:e}", 1.0 / g));
+        } else {
+            let (from, to) = if read == Read::Forward { (word, bit) } else { (bit, word) };
+            let current = law.expression(g, &format!("v({from},{to})"));
+            put(format_args!("bc_{i}_{j} {from} {to} i={current}"));
+        }
     }
     let word_terminal = wires.word_segment.0 + at_word;
     let bit_terminal = wires.bit_segment.0 + at_bit;

@@ -1,4 +1,5 @@
-use thiserror::Error;
+use bitpulse_core::units::{Siemens, Volts};
+use bitpulse_device::{Device, Iv, ParameterProblem};
 
 use crate::circuit::{Circuit, Read};
 use crate::nodes::Nodes;
@@ -8,74 +9,94 @@ use crate::solve::{Settings, SolveError, Solver};
 ///
 /// A law must pass through the origin and must not fall with voltage.
 pub trait CurrentLaw {
-    /// Current in amperes, and its slope in siemens, of a cell of conductance `g_siemens` at `volts`.
+    /// Current in amperes, and its slope in siemens, of a cell of conductance `g_siemens` at `volts`. Defined beyond
+    /// [`CurrentLaw::limit_volts`] too, where a step towards a solution may lead.
     fn current_and_slope(&self, g_siemens: f64, volts: f64) -> (f64, f64);
+
+    /// Voltage, of either sign, up to which the law holds for a cell of conductance `g_siemens`.
+    fn limit_volts(&self, g_siemens: f64) -> f64 {
+        let _ = g_siemens;
+        f64::INFINITY
+    }
 }
 
-/// The usual laws; the conductance is the slope at 0 V.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Law {
-    /// Ohm's law, `I = G V`.
-    Linear,
-    /// `I = G V_0 sinh(V / V_0)`.
-    Sinh {
-        /// `V_0` in volt, more than 0.
-        scale_volts: f64,
-    },
-    /// `I = G (V + a V^2 + b V^3)`, rising everywhere if `a^2 <= 3 b`.
-    Cubic {
-        /// `a` in 1/V.
-        quadratic: f64,
-        /// `b` in 1/V^2.
-        cubic: f64,
-    },
+/// The current law of a device, with the voltage at which the conductance of its cells was measured.
+///
+/// Beyond the voltage up to which the law of a device holds it goes on along its tangent, and a solution there is an
+/// error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Law {
+    iv: Iv,
+    read: Volts,
 }
-
-/// Why a law was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Error)]
-#[error(
-    "not a current law: {0:?}; sinh needs a scale above 0 V, cubic a^2 <= 3 b so that current rises with voltage"
-)]
-pub struct LawError(pub Law);
 
 impl Law {
-    /// This law, if it is one.
+    /// The law `iv` for cells measured at `read`, which the linear law and one that has its conductance at 0 V do without.
     ///
     /// # Errors
-    /// A scale that is not positive and finite, or a cubic that falls somewhere.
-    pub fn checked(self) -> Result<Self, LawError> {
-        let good = match self {
-            Law::Linear => true,
-            Law::Sinh { scale_volts } => scale_volts > 0.0 && scale_volts.is_finite(),
-            Law::Cubic { quadratic, cubic } => cubic.is_finite() && quadratic * quadratic <= 3.0 * cubic,
-        };
-        if good { Ok(self) } else { Err(LawError(self)) }
+    /// Every parameter that is out of its range, and a voltage that is needed but missing.
+    pub fn new(iv: Iv, read: Option<Volts>) -> Result<Self, Vec<ParameterProblem>> {
+        let problems = iv.problems(read);
+        if problems.is_empty() { Ok(Self { iv, read: read.unwrap_or_default() }) } else { Err(problems) }
+    }
+
+    /// Whether this is Ohm's law.
+    pub fn is_linear(&self) -> bool {
+        self.iv == Iv::Linear
+    }
+
+    /// The current of a cell as an expression in its voltage `v`, which SPICE reads.
+    pub(crate) fn expression(&self, g_siemens: f64, v: &str) -> String {
+        self.iv.expression(Siemens(g_siemens), v, self.read)
+    }
+}
+
+/// Ohm's law.
+impl Default for Law {
+    fn default() -> Self {
+        Self { iv: Iv::Linear, read: Volts(0.0) }
+    }
+}
+
+/// The law of a device, at its read voltage.
+impl From<&Device> for Law {
+    fn from(device: &Device) -> Self {
+        let spec = device.spec();
+        Self { iv: spec.iv.clone(), read: spec.pulse.read_voltage.unwrap_or_default() }
     }
 }
 
 impl CurrentLaw for Law {
     fn current_and_slope(&self, g: f64, v: f64) -> (f64, f64) {
-        match *self {
-            Law::Linear => (g * v, g),
-            Law::Sinh { scale_volts } => {
-                let u = v / scale_volts;
-                (g * scale_volts * u.sinh(), g * u.cosh())
-            }
-            Law::Cubic { quadratic: a, cubic: b } => {
-                (g * v * (1.0 + v * (a + b * v)), g * (1.0 + v * (2.0 * a + 3.0 * b * v)))
-            }
+        if g == 0.0 {
+            return (0.0, 0.0);
         }
+        let inside = v.abs().min(self.limit_volts(g)).copysign(v);
+        let at = |v: f64| {
+            (self.iv.current(Siemens(g), Volts(v), self.read), self.iv.slope(Siemens(g), Volts(v), self.read))
+        };
+        let (current, slope) = at(inside);
+        // Where a law ends because its current would fall, rounding may have it fall already.
+        let slope = slope.0.max(0.0);
+        (current.0 + slope * (v - inside), slope)
+    }
+
+    fn limit_volts(&self, g: f64) -> f64 {
+        if g == 0.0 { f64::INFINITY } else { self.iv.limit(Siemens(g)).0 }
     }
 }
 
 /// A wired crossbar of non-linear cells, by Newton's method on top of the linear solver: every step solves the circuit
 /// with each cell replaced by its tangent, a conductance and a current source.
 ///
-/// A step is shortened until the currents of the cells and those of the wires come closer. The residual is the 2-norm
-/// of their difference against that of the cell currents; `iterations` counts those of all linear solves.
+/// Where a step raises the voltage of a cell, its next tangent stands where the law carries the current of the step,
+/// rather than where the step's voltage is, if that is less far: a law that rises as steeply as `sinh` would overshoot
+/// beyond all bounds. (Circuit simulators limit the voltages of diodes so; Nagel, SPICE2, UCB/ERL M520, 1975.) The residual
+/// is the 2-norm of the difference between the currents that the cells and the wires carry, against that of the cells;
+/// `iterations` counts those of all linear solves.
 ///
 /// # Errors
-/// As [`Solver::solve_nodes`]; no convergence in 100 steps.
+/// As [`Solver::solve_nodes`]; no convergence in 100 steps; a cell under a voltage for which its law does not hold.
 pub fn solve_nonlinear(
     circuit: &Circuit,
     read: Read,
@@ -85,47 +106,70 @@ pub fn solve_nonlinear(
 ) -> Result<Nodes, SolveError> {
     const STEPS: usize = 100;
     let g = circuit.g_siemens();
+    // Besides a solve's, the arrays of a step and the nodes before it.
+    let own = (20 * size_of::<f64>() as u64).saturating_mul(g.len() as u64);
+    let settings = &Settings { max_bytes: settings.max_bytes.saturating_sub(own), ..*settings };
     let mut solver = Solver::new(circuit, read);
     let mut nodes = solver.solve_nodes(volts, None, settings)?;
-    let mut iterations = nodes.iterations;
-    let drop = |nodes: &Nodes| -> Vec<f64> {
-        nodes.driven_volts().iter().zip(nodes.sensed_volts()).map(|(from, to)| from - to).collect()
-    };
-    // Voltages over the cells, and the currents with which the wires agree.
-    let mut v = drop(&nodes);
-    let mut wire = nodes.cell_amperes.clone();
-    let mut residual = mismatch(law, g, &v, &wire);
+    let (mut residual, mut iterations) = (0.0, 0);
+    // Where the tangents stand.
+    let mut points = vec![0.0; g.len()];
     let mut slopes = vec![0.0; g.len()];
     let mut sources = vec![0.0; g.len()];
     for _ in 0..STEPS {
+        let found: Vec<f64> =
+            nodes.driven_volts().iter().zip(nodes.sensed_volts()).map(|(from, to)| from - to).collect();
+        iterations += nodes.iterations;
+        residual = mismatch(law, g, &found, &nodes.cell_amperes);
         if residual <= settings.tolerance {
+            check_limits(law, circuit, &found)?;
             nodes.residual = residual.max(nodes.residual);
             nodes.iterations = iterations;
             return Ok(nodes);
         }
-        for (((slope, source), &g), &v) in slopes.iter_mut().zip(&mut sources).zip(g).zip(&v) {
-            let (i, s) = law.current_and_slope(g, v);
-            (*slope, *source) = (s, i - s * v);
+        for (cell, &g) in g.iter().enumerate() {
+            let v = limited(law, g, points[cell], found[cell], nodes.cell_amperes[cell]);
+            let (current, slope) = law.current_and_slope(g, v);
+            (points[cell], slopes[cell], sources[cell]) = (v, slope, current - slope * v);
         }
         solver.refactor(&slopes);
         nodes = solver.solve_injected(volts, Some(&sources), Some(&nodes), settings)?;
-        iterations += nodes.iterations;
-        let (v_new, wire_new) = (drop(&nodes), &nodes.cell_amperes);
-        let mut step = 1.0;
-        loop {
-            let towards = |old: &[f64], new: &[f64]| -> Vec<f64> {
-                old.iter().zip(new).map(|(old, new)| old + step * (new - old)).collect()
-            };
-            let (v_step, wire_step) = (towards(&v, &v_new), towards(&wire, wire_new));
-            let left = mismatch(law, g, &v_step, &wire_step);
-            if left < residual || step < 1e-6 {
-                (v, wire, residual) = (v_step, wire_step, left);
-                break;
-            }
-            step *= 0.5;
-        }
     }
     Err(SolveError::NotConverged { residual, iterations, tolerance: settings.tolerance })
+}
+
+/// Where the next tangent of a cell stands, after a step from that at `from` to `volts` and `amperes`.
+fn limited(law: &impl CurrentLaw, g: f64, from: f64, volts: f64, amperes: f64) -> f64 {
+    /// Bisections; a tangent need not stand exactly there.
+    const HALVINGS: usize = 24;
+    let current = |share: f64| law.current_and_slope(g, share * volts).0.abs();
+    let outward = volts.abs() > from.abs() || volts * from < 0.0;
+    if !outward || current(1.0) <= amperes.abs() {
+        return volts;
+    }
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        if current(middle) <= amperes.abs() { low = middle } else { high = middle }
+    }
+    high * volts
+}
+
+/// Whether the law of every cell holds at its voltage.
+fn check_limits(law: &impl CurrentLaw, circuit: &Circuit, volts: &[f64]) -> Result<(), SolveError> {
+    for (cell, (&g, &v)) in circuit.g_siemens().iter().zip(volts).enumerate() {
+        let limit = law.limit_volts(g);
+        if v.abs() > limit {
+            return Err(SolveError::BeyondLaw {
+                row: cell / circuit.cols(),
+                col: cell % circuit.cols(),
+                g: Siemens(g),
+                found: Volts(v),
+                limit: Volts(limit),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// 2-norm of the difference between the currents that the cells and the wires carry, against that of the cells.

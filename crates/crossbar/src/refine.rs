@@ -19,7 +19,7 @@ use crate::solve::Settings;
 
 /// Vectors that travel together.
 pub(crate) const LANES: usize = 8;
-/// Rows abreast in corrections; one after the other, an operation would wait for the one before along the line.
+/// Rows abreast: one after the other, an operation would wait for the one before along the line.
 const ROWS: usize = 2;
 /// Factors of a correction's polynomial at most: the steps of a longer one grow so large that rounding grows with them.
 const MAX_FACTORS: f64 = 8.0;
@@ -736,5 +736,31 @@ fn refine<S: Simd, const K: usize, const DOWN: bool, const START: bool>(
             correction[n] = *carry_single;
         }
         r = driven_ohms[1];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_steps_of_conjugate_gradients_tell_the_eigenvalues() {
+        // Of diag(0.5, 1) and (1, 1), by hand.
+        let steps = [Step { alpha: 4.0 / 3.0, beta: 0.0 }, Step { alpha: 1.5, beta: 1.0 / 9.0 }];
+        for (found, exact) in ritz_values(&steps).iter().zip([0.5, 1.0]) {
+            assert!((found - exact).abs() < 1e-8, "{found}");
+        }
+        // 1 - 1 = 0 is the root of every correction; 1 - 0.5 is left.
+        let roots = roots(&steps);
+        assert!(roots.len() == 1 && (roots[0] - 0.5).abs() < 1e-8, "{roots:?}");
+    }
+
+    #[test]
+    fn corrections_are_as_long_as_needed_and_odd() {
+        let polynomial = Polynomial { roots: vec![0.5], folds: 2.0 };
+        // A share of e^-4 takes two factors; e^-20 more than single precision gives at once, so two of five.
+        assert_eq!(polynomial.factors((-4.0_f64).exp(), 1e-6), 3);
+        assert_eq!(polynomial.factors((-20.0_f64).exp(), 1e-6), 5);
+        assert_eq!(polynomial.factors(0.9, 1e-6), 1);
     }
 }

@@ -1,6 +1,8 @@
+use bitpulse_core::units::{Siemens, Volts};
 use thiserror::Error;
 
 use crate::circuit::{Circuit, Read};
+use crate::direct::Direct;
 use crate::lines::Network;
 use crate::nodes::Nodes;
 use crate::{gradient, refine};
@@ -12,10 +14,11 @@ pub struct Settings {
     /// law, against the 2-norm of the cell currents that would flow with all sensed lines at 0 V. Driven lines are
     /// solved exactly.
     pub tolerance: f64,
-    /// Iterations after which a solve is given up; an iteration solves every line once.
+    /// Iterations after which a circuit is solved directly, if memory allows; an iteration solves every line once.
     pub max_iterations: usize,
-    /// Memory that a solve may take, see [`Solver::bytes`]; a solve that would take more is refused before it begins.
-    /// By default all that can be addressed: what the machine can spare is for the caller to say.
+    /// Memory that a solve may take, see [`Solver::bytes`]; a solve that would take more is refused before it begins. The
+    /// direct solve of `m` x `n` cells takes `max(m, n) min(m, n)^2 / 2` floats besides. By default all that can be
+    /// addressed: what the machine can spare is for the caller to say.
     pub max_bytes: u64,
 }
 
@@ -65,7 +68,7 @@ pub enum SolveError {
         /// Bytes that it may take.
         allowed: u64,
     },
-    /// The residual did not come down to the tolerance.
+    /// The residual did not come down to the tolerance, neither by iteration nor directly where memory allowed that.
     #[error(
         "no solution: residual {residual:.2e} after {iterations} iterations, {tolerance:.1e} was asked for"
     )]
@@ -77,6 +80,23 @@ pub enum SolveError {
         /// Residual asked for.
         tolerance: f64,
     },
+    /// A non-linear cell stands at a voltage for which its current law does not hold.
+    #[error(
+        "the cell of {g} at row {row}, column {col} stands at {found:.3}; its current law holds up to {limit:.3}, of \
+         either sign"
+    )]
+    BeyondLaw {
+        /// Row of the cell.
+        row: usize,
+        /// Column of the cell.
+        col: usize,
+        /// Its conductance.
+        g: Siemens,
+        /// Its voltage.
+        found: Volts,
+        /// Largest voltage allowed.
+        limit: Volts,
+    },
 }
 
 /// The currents that a solve returns.
@@ -86,7 +106,7 @@ pub struct Solution {
     pub output_amperes: Vec<f64>,
     /// Largest residual of any vector, as [`Settings::tolerance`] defines it.
     pub residual: f64,
-    /// Most iterations of any vector.
+    /// Most iterations of any vector; a direct solve counts as one, after those that it follows.
     pub iterations: usize,
 }
 
@@ -95,6 +115,8 @@ pub struct Solution {
 pub struct Solver {
     network: Network,
     plan: Option<refine::Plan>,
+    /// Once an iteration has not converged.
+    direct: Option<Direct>,
     one: gradient::Work,
     many: refine::Work,
 }
@@ -116,7 +138,13 @@ impl Solver {
     }
 
     fn of(network: Network) -> Self {
-        Self { network, plan: None, one: gradient::Work::default(), many: refine::Work::default() }
+        Self {
+            network,
+            plan: None,
+            direct: None,
+            one: gradient::Work::default(),
+            many: refine::Work::default(),
+        }
     }
 
     /// Bytes that the solution of so many vectors of a crossbar takes at most, with all nodes and branches of one of them:
@@ -159,7 +187,7 @@ impl Solver {
         let together = if vectors < refine::LANES { 1 } else { refine::LANES };
         let blocks = volts.chunks(together * inputs);
         for (volts, amperes) in blocks.zip(solution.output_amperes.chunks_mut(together * outputs)) {
-            let many = if together > 1 { self.solve_many(volts, settings, amperes)? } else { None };
+            let many = if together > 1 { self.solve_many(volts, settings, amperes) } else { None };
             let (residual, iterations) = match many {
                 Some(report) => report,
                 None => self.solve_each(volts, settings, amperes)?,
@@ -213,14 +241,54 @@ impl Solver {
             network.place(c, &mut placed);
             placed
         });
-        let report = gradient::solve(network, injected.as_deref(), start.is_some(), settings, &mut self.one)?;
-        Ok(Nodes::new(network, &self.one, injected.as_deref(), report))
+        let report = self.solve_one(injected.as_deref(), start.is_some(), 1, settings)?;
+        Ok(Nodes::new(&self.network, &self.one, injected.as_deref(), report))
+    }
+
+    /// Solves for what `self.one` holds: by iteration, or directly where that does not converge. Returns residual and
+    /// iterations. `vectors` are those of the whole solve.
+    fn solve_one(
+        &mut self,
+        injected: Option<&[f64]>,
+        warm: bool,
+        vectors: usize,
+        settings: &Settings,
+    ) -> Result<(f64, usize), SolveError> {
+        let Self { network, direct, one: work, .. } = self;
+        let Settings { tolerance, max_bytes, .. } = *settings;
+        let mut spent = 0;
+        let direct = match direct {
+            Some(direct) => direct,
+            none => {
+                let (residual, iterations) = gradient::solve(network, injected, warm, settings, work);
+                if residual <= tolerance {
+                    return Ok((residual, iterations));
+                }
+                let (rows, cols) = (network.rows, network.cols);
+                let needed = Self::bytes(rows, cols, vectors).saturating_add(Direct::bytes(rows, cols));
+                let made = if needed <= max_bytes { Direct::new(network).ok() } else { None };
+                let Some(made) = made else {
+                    return Err(SolveError::NotConverged { residual, iterations, tolerance });
+                };
+                spent = iterations;
+                none.insert(made)
+            }
+        };
+        direct.solve(network, &work.sources, injected, &mut work.x);
+        let (residual, passes) = gradient::polish(network, injected, tolerance, work);
+        let iterations = spent + passes;
+        if residual <= tolerance {
+            Ok((residual, iterations))
+        } else {
+            Err(SolveError::NotConverged { residual, iterations, tolerance })
+        }
     }
 
     /// Takes other conductances for the same wires, in siemens row by row of the circuit.
     pub(crate) fn refactor(&mut self, g_siemens: &[f64]) {
         self.network.refactor(g_siemens);
         self.plan = None;
+        self.direct = None;
     }
 
     fn check(&self, volts: &[f64], settings: &Settings) -> Result<(), SolveError> {
@@ -245,24 +313,26 @@ impl Solver {
         volts: &[f64],
         settings: &Settings,
         amperes: &mut [f64],
-    ) -> Result<Option<(f64, usize)>, SolveError> {
-        let Self { network, plan, one, many: work } = self;
+    ) -> Option<(f64, usize)> {
+        let Self { network, plan, direct, one, many: work } = self;
+        if direct.is_some() {
+            return None;
+        }
         if plan.is_none() {
             *plan = refine::Plan::new(network);
         }
-        let Some(plan) = plan else { return Ok(None) };
+        let Some(plan) = plan else { return None };
         if plan.is_new() {
             // The largest of the vectors shows the way to all.
             let square = |vector: &&[f64]| vector.iter().map(|v| v * v).sum::<f64>();
             let vectors = volts.chunks_exact(network.rows);
-            let Some(vector) = vectors.max_by(|a, b| square(a).total_cmp(&square(b))) else {
-                return Ok(None);
-            };
+            let vector = vectors.max_by(|a, b| square(a).total_cmp(&square(b)))?;
             one.resize(network);
             set_sources(network, vector, one);
-            let report = gradient::solve(network, None, false, settings, one)?;
-            if !plan.learn(&one.steps, report) {
-                return Ok(None);
+            let report = gradient::solve(network, None, false, settings, one);
+            let reached = report.0 <= settings.tolerance;
+            if !reached || !plan.learn(&one.steps, report) {
+                return None;
             }
         }
         work.resize(network);
@@ -273,14 +343,14 @@ impl Solver {
                 sources[network.driven_line(line)][lane] = v;
             }
         }
-        let Some(report) = plan.solve(network, settings, work) else { return Ok(None) };
+        let report = plan.solve(network, settings, work)?;
         let outputs = work.outputs();
         for (lane, vector) in amperes.chunks_exact_mut(network.cols).enumerate() {
             for (line, i) in vector.iter_mut().enumerate() {
                 *i = outputs[network.sensed_line(line)][lane];
             }
         }
-        Ok(Some(report))
+        Some(report)
     }
 
     fn solve_each(
@@ -289,14 +359,15 @@ impl Solver {
         settings: &Settings,
         amperes: &mut [f64],
     ) -> Result<(f64, usize), SolveError> {
-        let Self { network, one: work, .. } = self;
-        work.resize(network);
+        self.one.resize(&self.network);
         let (mut residual, mut iterations) = (0.0_f64, 0);
-        let mut sums = vec![0.0; network.cols];
-        let vectors = volts.chunks_exact(network.rows);
-        for (volts, amperes) in vectors.zip(amperes.chunks_exact_mut(network.cols)) {
-            set_sources(network, volts, work);
-            let report = gradient::solve(network, None, false, settings, work)?;
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        let vectors = volts.len() / inputs;
+        let mut sums = vec![0.0; outputs];
+        for (volts, amperes) in volts.chunks_exact(inputs).zip(amperes.chunks_exact_mut(outputs)) {
+            set_sources(&self.network, volts, &mut self.one);
+            let report = self.solve_one(None, false, vectors, settings)?;
+            let Self { network, one: work, .. } = &*self;
             residual = residual.max(report.0);
             iterations = iterations.max(report.1);
             sums.fill(0.0);

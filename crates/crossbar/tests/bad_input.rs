@@ -1,8 +1,11 @@
 //! What is refused, and what is said.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test says what it does in its name and may panic")]
 
-use bitpulse_core::units::{Ohms, Siemens};
-use bitpulse_crossbar::{Case, Circuit, CircuitProblem, Read, Settings, SolveError, Solver, Wires};
+use bitpulse_core::units::{Ohms, Siemens, Volts};
+use bitpulse_crossbar::{
+    Case, Circuit, CircuitProblem, Law, Read, Settings, SolveError, Solver, Wires, solve_nonlinear,
+};
+use bitpulse_device::Iv;
 
 fn case(resistances: &str, volts: &str, word: &str) -> String {
     format!(
@@ -14,6 +17,12 @@ fn case(resistances: &str, volts: &str, word: &str) -> String {
 fn a_bad_case_names_the_place() {
     let whole = case("[[1e4, \"inf\"], [2e4, 1e3]]", "[[0.1], [0.2]]", "1");
     assert!(Case::from_json(&whole).is_ok());
+    let lawful = |law: &str, read: &str| {
+        let read = if read.is_empty() { String::new() } else { format!(r#", "read_voltage": {read}"#) };
+        whole.replace('}', &format!(r#", "law": {law}{read}}}"#))
+    };
+    let found = Case::from_json(&lawful(r#"{"sinh": {"v0": "0.3 V"}}"#, r#""0.2 V""#)).unwrap();
+    assert_eq!(found.law, Law::new(Iv::Sinh { v0: Volts(0.3) }, Some(Volts(0.2))).unwrap());
     for (text, expected) in [
         (case("[[1e4], [-5]]", "[[0.1], [0.2]]", "1"), "`resistances[1][0]` is -5 ohm"),
         (case("[[1e4], [1e-320]]", "[[0.1], [0.2]]", "0"), "`resistances[1][0]` is"),
@@ -28,6 +37,13 @@ fn a_bad_case_names_the_place() {
         (case("[]", "[]", "1"), "no vector"),
         (whole[..40].to_owned(), "EOF"),
         (whole.replace("r_i_bit_line", "r_bit"), "unknown field `r_bit`"),
+        (lawful(r#"{"sinh": {"v0": "0.3 V"}}"#, ""), "`read_voltage` is needed by a law of sinh"),
+        (lawful(r#"{"sinh": {"v0": "-0.3 V"}}"#, r#""0.2 V""#), "`law.sinh.v0` must be positive"),
+        (lawful(r#"{"cubic": {"cubic": -2}}"#, r#""0.2 V""#), "`law.cubic.cubic` must not be negative"),
+        (lawful(r#"{"cosh": {"v0": "0.3 V"}}"#, ""), "at `law`: unknown variant `cosh`"),
+        (lawful(r#"{"cubic": {"cubic": 1, "x": 1}}"#, r#""0.2 V""#), "at `law.cubic.x`: unknown field `x`"),
+        (lawful(r#"{"sinh": {"v0": 0.3}}"#, r#""0.2 V""#), "at `law.sinh.v0`"),
+        (lawful(r#""linear""#, r#""0.2 ohm""#), "at `read_voltage`"),
         (String::new(), "EOF"),
         (format!("{whole} x"), "end of the file"),
     ] {
@@ -65,7 +81,7 @@ fn bad_voltages_and_an_unreachable_residual_are_errors() {
         Ok(solution) => assert_eq!(solution.residual, 0.0),
         Err(error) => assert!(matches!(error, SolveError::NotConverged { .. }), "{error}"),
     }
-    let hasty = Settings { tolerance: 1e-14, max_iterations: 1, ..settings };
+    let hasty = Settings { tolerance: 1e-14, max_iterations: 1, max_bytes: Solver::bytes(2, 2, 1) };
     assert!(matches!(solver.solve(&[0.1, 0.2], &hasty), Err(SolveError::NotConverged { iterations: 1, .. })));
 }
 
@@ -110,4 +126,21 @@ fn a_cell_of_0_ohm_is_refused_and_said_to_be_a_short() {
         let message = Case::from_json(&wired).unwrap_err().to_string();
         assert!(message.contains("`resistances[1][0]` is 0 ohm, a short between its lines"), "{message}");
     }
+}
+
+#[test]
+fn a_cell_beyond_its_law_is_named() {
+    // By hand: 1e-4 - 4e-4 V, the slope, is zero at 0.25 V; the cell of 2e-4 S turns at 0.5 V, where the law ends too.
+    let iv = Iv::LogPolynomial { quadratic: vec![-2e-4], cubic: vec![0.0], limit: Volts(0.5) };
+    let law = Law::new(iv, None).unwrap();
+    let circuit = Circuit::new(2, 2, vec![2e-4, 0.0, 2e-4, 1e-4], Wires::uniform(Ohms(1.0))).unwrap();
+    let solve = |volts| solve_nonlinear(&circuit, Read::Forward, &law, &[volts, volts], &Settings::default());
+    assert!(solve(0.2).is_ok());
+    let error = solve(0.4).unwrap_err();
+    assert!(matches!(error, SolveError::BeyondLaw { row: 1, col: 1, .. }), "{error}");
+    let message = error.to_string();
+    assert!(
+        message.contains("of 100 uS at row 1, column 1") && message.contains("up to 250.000 mV"),
+        "{message}"
+    );
 }

@@ -4,10 +4,10 @@ use bitpulse_core::conformance::{self, Tolerance};
 use bitpulse_core::units::Ohms;
 use bitpulse_core::{Activity, Pulse, Readout, SeedPath, Shape, Signals, SynapticMatrix, Update};
 use bitpulse_crossbar::{
-    Carry, CarryRead, Converters, CrossbarMatrix, Digits, Fidelity, Gate, Mapping, MatrixSpec,
+    Carry, CarryRead, Converters, CrossbarMatrix, Digits, Fidelity, Gate, Mapping, MatrixProblem, MatrixSpec,
     OutputConverter, PartialSums, Reference, Restore, TilingSpec, Trains, Transfer, Wires, Write,
 };
-use bitpulse_device::{Device, WriteVerify};
+use bitpulse_device::{Device, Population, WriteVerify};
 use proptest::prelude::*;
 
 /// A device on a window of 1 to 11 uS with reference 0.5; `rest` is TOML for its response and noise.
@@ -239,7 +239,7 @@ fn reads_are_the_difference_of_the_currents_of_the_arrays() {
             SeedPath::root(2),
         );
         // By hand: digits of weight 1.5 / 9 and 12 / 9 over a window of 10 uS.
-        let populations: Vec<&[f32]> = matrix.populations().map(|p| p.conductances()).collect();
+        let populations: Vec<&[f32]> = matrix.populations().map(Population::conductances).collect();
         let weight = |cell: usize| {
             let digit = |k: usize| match mapping {
                 Mapping::Pair => (populations[2 * k][cell] - populations[2 * k + 1][cell]) / 10e-6,
@@ -352,7 +352,7 @@ fn read_noise_has_the_variance_of_its_devices() {
     matrix.program(&ramp(24, -0.6, 0.6), SeedPath::root(1));
     let x = ramp(8, 0.0, 1.0);
     let variance: Vec<f64> = {
-        let populations: Vec<&[f32]> = matrix.populations().map(|p| p.conductances()).collect();
+        let populations: Vec<&[f32]> = matrix.populations().map(Population::conductances).collect();
         let cell =
             |k: usize| populations.iter().map(|g| (0.02 * f64::from(g[k]) / 10e-6).powi(2)).sum::<f64>();
         (0..3).map(|j| (0..8).map(|i| f64::from(x[i]).powi(2) * cell(i * 3 + j)).sum()).collect()
@@ -595,6 +595,38 @@ fn specs_that_make_no_sense_are_refused_with_all_their_problems() {
     let error = CrossbarMatrix::new(&spec, Shape { inputs: 2, outputs: 2 }, SeedPath::root(1));
     let message = error.expect_err("refused").to_string();
     assert!(message.contains("no response to pulses") && message.contains("digits of base 1"), "{message}");
+}
+
+#[test]
+fn effective_wires_must_look_alike_from_both_sides_and_leave_something_of_the_signal() {
+    let with = |wires, fidelity| MatrixSpec { wires: Some((wires, fidelity)), ..MatrixSpec::new(soft()) };
+    let effective = Fidelity::Effective { refresh: 3 };
+    let unlike = Wires { driver: Ohms(100.0), sense: Ohms(20.0), ..Wires::uniform(Ohms(1.0)) };
+    let problems = with(unlike, effective).check().expect_err("one map cannot serve both");
+    assert_eq!(problems, [MatrixProblem::EffectivePeriphery { driver: Ohms(100.0), sense: Ohms(20.0) }]);
+    let message = problems[0].to_string();
+    assert!(message.contains("drivers of 100 ohm and sense amplifiers of 20 ohm"), "{message}");
+    // Exact reads solve each direction for itself; where both ends are alike, a map serves as well.
+    let read = |wires, fidelity| {
+        let mut matrix = matrix(&with(wires, fidelity), 5, 3);
+        matrix.program(&ramp(15, -0.7, 0.7), SeedPath::root(1));
+        let z = forward(&mut matrix, &bits(5, &[0, 1, 4]), COMPARATOR, 2);
+        (z, backward(&mut matrix, &signs(3, &[(0, 1), (2, -1)]), COMPARATOR, 2))
+    };
+    let exchanged = Wires { driver: unlike.sense, sense: unlike.driver, ..unlike };
+    assert_ne!(read(unlike, Fidelity::Exact), read(exchanged, Fidelity::Exact));
+    let alike = Wires { sense: unlike.driver, ..unlike };
+    let (by_solve, by_map) = (read(alike, Fidelity::Exact), read(alike, effective));
+    assert_all_near(&by_map.0, &by_solve.0, 1e-5, "forward");
+    assert_all_near(&by_map.1, &by_solve.1, 1e-5, "backward");
+    for ohms in [-1.0, f64::NAN, 1e9] {
+        let problems =
+            with(Wires { bit_segment: Ohms(ohms), ..alike }, Fidelity::Exact).check().expect_err("no wire");
+        assert!(
+            matches!(problems[..], [MatrixProblem::WireResistance { name: "bit-line segment", .. }]),
+            "{problems:?}"
+        );
+    }
 }
 
 /// How far a carry may move a represented weight of a noise-free matrix: rounding of the read, and what a restore leaves.

@@ -4,10 +4,12 @@
 use std::process::Command;
 use std::{env, fs};
 
-use bitpulse_core::{SeedPath, units::Ohms};
+use bitpulse_core::SeedPath;
+use bitpulse_core::units::{Ohms, Volts};
 use bitpulse_crossbar::{
     BitEnds, Circuit, Law, Read, Settings, Solver, Wires, WordEnds, netlist, solve_nonlinear,
 };
+use bitpulse_device::Iv;
 use rand::RngExt;
 
 /// Output currents by ngspice; `None` where it is missing.
@@ -51,7 +53,9 @@ fn ngspice_agrees_forward_and_transposed() {
         for read in [Read::Forward, Read::Transposed] {
             let ours =
                 Solver::new(&circuit, read).solve(&volts, &Settings::default()).unwrap().output_amperes;
-            let Some(theirs) = ngspice(&format!("{k}-{read:?}"), &netlist(&circuit, read, &volts)) else {
+            let Some(theirs) =
+                ngspice(&format!("{k}-{read:?}"), &netlist(&circuit, &Law::default(), read, &volts))
+            else {
                 return;
             };
             assert_eq!(theirs.len(), ours.len(), "{wires:?}");
@@ -71,33 +75,38 @@ fn ngspice_agrees_on_non_linear_cells_behind_wires() {
     let volts: Vec<f64> = (0..12).map(|_| rng.random_range(-0.5..0.5)).collect();
     let wires = Wires { driver: Ohms(100.0), sense: Ohms(20.0), ..Wires::uniform(Ohms(10.0)) };
     let circuit = Circuit::new(12, 8, g, wires).unwrap();
-    for (name, law) in
-        [("sinh", Law::Sinh { scale_volts: 0.15 }), ("cubic", Law::Cubic { quadratic: 0.6, cubic: 3.0 })]
+    let cubic = Iv::LogPolynomial { quadratic: vec![6e-5], cubic: vec![3e-4], limit: Volts(2.0) };
+    for (name, iv) in
+        [("sinh", Iv::Sinh { v0: Volts(0.15) }), ("cubic", Iv::Cubic { cubic: 3.0 }), ("skewed", cubic)]
     {
+        let law = Law::new(iv.clone(), Some(Volts(0.2))).unwrap();
         for read in [Read::Forward, Read::Transposed] {
             let volts = &volts[..circuit.inputs(read)];
-            // Every resistor of a cell becomes a source of current that follows its voltage, from the driven line on.
-            let linear = netlist(&circuit, read, volts);
+            // Written here once more, in place of the resistors: sources of current from the driven line on.
+            let linear = netlist(&circuit, &Law::default(), read, volts);
             let cells = linear.lines().map(|line| {
                 let Some(cell) = line.strip_prefix("rc_") else { return line.to_owned() };
                 let [place, word, bit, ohm] = cell.split(' ').collect::<Vec<_>>()[..] else { unreachable!() };
                 let (from, to) = if read == Read::Forward { (word, bit) } else { (bit, word) };
                 let v = format!("v({from},{to})");
-                let units = match law {
-                    Law::Sinh { scale_volts } => format!("{scale_volts}*sinh({v}/{scale_volts})"),
-                    Law::Cubic { quadratic, cubic } => format!("{v}*(1+{v}*({quadratic}+{cubic}*{v}))"),
-                    Law::Linear => unreachable!("not among the laws above"),
+                let current = match iv {
+                    Iv::Sinh { .. } => format!("0.2/{ohm}*sinh({v}/0.15)/sinh(0.2/0.15)"),
+                    Iv::Cubic { .. } => format!("{v}/{ohm}*(1+3*{v}*{v})/(1+3*0.04)"),
+                    Iv::LogPolynomial { .. } => format!("{v}/{ohm}+6e-5*{v}*{v}+3e-4*{v}*{v}*{v}"),
+                    Iv::Linear => unreachable!("not among the laws above"),
                 };
-                format!("bc_{place} {from} {to} i=({units})/{ohm}")
+                format!("bc_{place} {from} {to} i={current}")
             });
             let mut text: Vec<String> = cells.collect();
             text.insert(1, ".options reltol=1e-10 abstol=1e-18 vntol=1e-13 gmin=1e-20".into());
             let Some(theirs) = ngspice(&format!("{name}-{read:?}"), &text.join("\n")) else { return };
+            let written =
+                ngspice(&format!("{name}-{read:?}-own"), &netlist(&circuit, &law, read, volts)).unwrap();
             let ours =
                 solve_nonlinear(&circuit, read, &law, volts, &Settings::default()).unwrap().output_amperes;
-            assert_eq!(theirs.len(), ours.len());
+            assert_eq!((theirs.len(), written.len()), (ours.len(), ours.len()));
             let largest = ours.iter().fold(0.0_f64, |a, b| a.max(b.abs()));
-            for (ours, theirs) in ours.iter().zip(theirs) {
+            for (ours, theirs) in ours.iter().chain(&ours).zip(theirs.iter().chain(&written)) {
                 assert!((ours - theirs).abs() <= 1e-6 * largest, "{law:?} {read:?}: {ours:e} {theirs:e}");
             }
             // The law matters: without it the currents differ by a thousand times what is allowed above.

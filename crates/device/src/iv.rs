@@ -3,12 +3,12 @@
 use bitpulse_core::units::{Amperes, Siemens, Volts};
 use serde::{Deserialize, Serialize};
 
-use crate::preset::Problems;
+use crate::response::ParameterProblem;
 
 /// The current-voltage law. The first three pass through `I = G V` at the read voltage, at which `G` was measured; the
 /// last has `G` as its slope at 0 V.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Iv {
     /// `I = G V`
     #[default]
@@ -54,21 +54,72 @@ impl Iv {
         })
     }
 
-    pub(crate) fn check(&self, has_read_voltage: bool, problems: &mut Problems) {
+    /// The slope of [`Iv::current`] at `v`.
+    pub fn slope(&self, g: Siemens, v: Volts, read: Volts) -> Siemens {
+        let (g, v, r) = (g.0, v.0, read.0);
+        Siemens(match self {
+            Iv::Linear => g,
+            Iv::Sinh { v0 } => g * (r / v0.0) * (v / v0.0).cosh() / (r / v0.0).sinh(),
+            Iv::Cubic { cubic } => g * (1.0 + 3.0 * cubic * v * v) / (1.0 + cubic * r * r),
+            Iv::LogPolynomial { quadratic, cubic, .. } => {
+                let log = g.log10();
+                g + v * (2.0 * polynomial(quadratic, log) + v * 3.0 * polynomial(cubic, log))
+            }
+        })
+    }
+
+    /// The voltage, of either sign, up to which the law holds for a device of conductance `g` and its current rises.
+    pub fn limit(&self, g: Siemens) -> Volts {
         match self {
-            Iv::Linear => {}
-            Iv::Sinh { v0 } => {
-                problems.unless(v0.0 > 0.0, "iv.sinh.v0", "must be positive");
-                problems.unless(has_read_voltage, "pulse.read-voltage", "is needed by `iv.sinh`");
-            }
-            Iv::Cubic { cubic } => {
-                problems.unless(*cubic >= 0.0, "iv.cubic.cubic", "must not be negative");
-                problems.unless(has_read_voltage, "pulse.read-voltage", "is needed by `iv.cubic`");
-            }
-            Iv::LogPolynomial { limit, .. } => {
-                problems.unless(limit.0 > 0.0, "iv.log-polynomial.limit", "must be positive");
+            Iv::Linear | Iv::Sinh { .. } | Iv::Cubic { .. } => Volts(f64::INFINITY),
+            Iv::LogPolynomial { quadratic, cubic, limit } => {
+                // The slope `G + b V + a V^2` is zero at `V = -2 G / (b +- sqrt(b^2 - 4 a G))`, first where the
+                // denominator is largest.
+                let log = g.0.log10();
+                let (b, a) = (2.0 * polynomial(quadratic, log), 3.0 * polynomial(cubic, log));
+                let root = b * b - 4.0 * a * g.0;
+                let turn = if root < 0.0 { f64::INFINITY } else { 2.0 * g.0 / (b.abs() + root.sqrt()) };
+                Volts(limit.0.min(turn))
             }
         }
+    }
+
+    /// The current of a device of conductance `g`, measured at `read`, as an expression in its voltage `v`: numbers, the
+    /// four operations and `sinh`, which SPICE reads.
+    pub fn expression(&self, g: Siemens, v: &str, read: Volts) -> String {
+        let (g, r) = (g.0, read.0);
+        match self {
+            Iv::Linear => format!("{g:e}*{v}"),
+            Iv::Sinh { v0 } => format!("{:e}*sinh({v}/{:e})", g * r / (r / v0.0).sinh(), v0.0),
+            Iv::Cubic { cubic } => format!("{:e}*{v}*(1+{cubic:e}*{v}*{v})", g / (1.0 + cubic * r * r)),
+            Iv::LogPolynomial { quadratic, cubic, .. } => {
+                let [quadratic, cubic] = [quadratic, cubic].map(|n| polynomial(n, g.log10()));
+                format!("{v}*({g:e}+{v}*({quadratic:e}+{v}*{cubic:e}))")
+            }
+        }
+    }
+
+    /// What is wrong with the law for devices measured at `read`; the key of that voltage itself is `read-voltage`.
+    pub fn problems(&self, read: Option<Volts>) -> Vec<ParameterProblem> {
+        let checks = match self {
+            Iv::Linear => vec![],
+            Iv::Sinh { v0 } => vec![("sinh.v0", v0.0 > 0.0, "must be positive")],
+            Iv::Cubic { cubic } => vec![("cubic.cubic", *cubic >= 0.0, "must not be negative")],
+            Iv::LogPolynomial { limit, .. } => {
+                vec![("log-polynomial.limit", limit.0 > 0.0, "must be positive")]
+            }
+        };
+        let read = match (self, read) {
+            (Iv::Sinh { .. }, None) => Some("is needed by a law of sinh"),
+            (Iv::Cubic { .. }, None) => Some("is needed by a cubic law"),
+            (Iv::Sinh { .. }, Some(Volts(0.0))) => {
+                Some("must not be 0 V: a law of sinh passes through its current there")
+            }
+            _ => None,
+        };
+        let wrong = checks.into_iter().filter(|&(_, holds, _)| !holds);
+        let wrong = wrong.map(|(key, _, problem)| ParameterProblem { key, problem });
+        wrong.chain(read.map(|problem| ParameterProblem { key: "read-voltage", problem })).collect()
     }
 }
 
@@ -90,6 +141,50 @@ mod tests {
         assert!((sinh / 4e-6 - 2.0_f64.sinh() / (2.0_f64 / 3.0).sinh()).abs() < 1e-12);
         let cubic = Iv::Cubic { cubic: 2.0 }.current(g, Volts(1.0), r).0;
         assert!((cubic - 2e-5 * 3.0 / 1.08).abs() < 1e-18);
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_currents() {
+        let log_polynomial =
+            Iv::LogPolynomial { quadratic: vec![1e-6, -1e-6], cubic: vec![2e-6, 1e-6], limit: Volts(0.5) };
+        let (g, r, step) = (Siemens(2e-5), Volts(0.2), 1e-5);
+        for law in [Iv::Linear, Iv::Sinh { v0: Volts(0.3) }, Iv::Cubic { cubic: 2.0 }, log_polynomial] {
+            for v in [-0.4, 0.0, 0.1, 0.45] {
+                let rise = law.current(g, Volts(v + step), r).0 - law.current(g, Volts(v - step), r).0;
+                let slope = law.slope(g, Volts(v), r).0;
+                assert!((rise / (2.0 * step) - slope).abs() < 1e-8 * slope, "{law:?} at {v} V");
+            }
+        }
+    }
+
+    #[test]
+    fn problems_name_their_keys() {
+        let keys = |law: Iv, read| law.problems(read).iter().map(|problem| problem.key).collect::<Vec<_>>();
+        assert_eq!(keys(Iv::Sinh { v0: Volts(0.0) }, None), ["sinh.v0", "read-voltage"]);
+        assert_eq!(keys(Iv::Sinh { v0: Volts(0.3) }, Some(Volts(0.0))), ["read-voltage"]);
+        assert_eq!(keys(Iv::Cubic { cubic: f64::NAN }, Some(Volts(0.2))), ["cubic.cubic"]);
+        assert!(
+            keys(Iv::Cubic { cubic: 2.0 }, Some(Volts(0.2))).is_empty() && keys(Iv::Linear, None).is_empty()
+        );
+    }
+
+    #[test]
+    fn a_law_ends_where_its_current_would_fall() {
+        assert_eq!(Iv::Sinh { v0: Volts(0.3) }.limit(Siemens(1e-5)), Volts(f64::INFINITY));
+        let law = |quadratic: f64, cubic: f64| Iv::LogPolynomial {
+            quadratic: vec![quadratic],
+            cubic: vec![cubic],
+            limit: Volts(0.5),
+        };
+        let g = Siemens(1e-4);
+        assert_eq!(law(0.0, 1e-4).limit(g), Volts(0.5));
+        // By hand: 1e-4 - 4e-4 V is zero at 0.25 V; 1e-4 - 12e-4 V^2 at 0.2887 V.
+        for (law, turn) in
+            [(law(-2e-4, 0.0), 0.25), (law(2e-4, 0.0), 0.25), (law(0.0, -4e-4), (1.0_f64 / 12.0).sqrt())]
+        {
+            let found = law.limit(g).0;
+            assert!((found - turn).abs() < 1e-12, "{found} for {turn}");
+        }
     }
 
     #[test]

@@ -269,7 +269,10 @@ impl TryFrom<DeviceSpec> for Device {
         if let Some(endurance) = &spec.endurance {
             endurance.check(p);
         }
-        spec.iv.check(spec.pulse.read_voltage.is_some(), p);
+        for wrong in spec.iv.problems(spec.pulse.read_voltage) {
+            let section = if wrong.key == "read-voltage" { "pulse" } else { "iv" };
+            p.unless(false, &format!("{section}.{}", wrong.key), wrong.problem);
+        }
         p.unless(
             spec.response.is_some() || spec.programming.is_some(),
             "response",

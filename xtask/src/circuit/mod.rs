@@ -7,18 +7,23 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use bitpulse_crossbar::{Case, Nodes, Settings, Solution, SolveError, Solver, netlist};
+use bitpulse_crossbar::{Case, Law, Nodes, Settings, Solution, SolveError, Solver, netlist, solve_nonlinear};
+use bitpulse_device::{Device, Window};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
 
 use crate::failure::{Failure, Outcome};
-use crate::workspace;
+use crate::{devices, workspace};
 
 /// `cargo xtask circuit`
 #[derive(Args)]
 pub struct Circuit {
     #[command(subcommand)]
     verb: CircuitVerb,
+    /// Take the current law, and the voltage at which the resistances were measured, of this device rather than the case's:
+    /// a preset of data/devices or a device file
+    #[arg(long, value_name = "NAME|FILE", global = true)]
+    device: Option<PathBuf>,
     /// Refuse what would take more memory than this to solve [default: what the machine can spare]
     #[arg(long, value_name = "MIB", global = true)]
     max_memory: Option<u64>,
@@ -68,18 +73,25 @@ impl Circuit {
             None => memory::available().unwrap_or(u64::MAX),
         };
         let settings = Settings { max_bytes, ..Settings::default() };
+        let device = self.device.as_deref().map(devices::read).transpose()?;
+        let read = |path: &Path| -> Outcome<Case> {
+            let case = read(path)?;
+            Ok(match &device {
+                Some(device) => of_device(case, device),
+                None => case,
+            })
+        };
         match self.verb {
             CircuitVerb::Solve { case, all, json } => solve(&read(&case)?, all, json, settings),
             CircuitVerb::Netlist { case, example, out } => {
                 let case = read(&case)?;
                 let volts = vector(&case, example)?;
-                deliver(&netlist(&case.circuit, case.read, volts), out.as_deref())
+                deliver(&netlist(&case.circuit, &case.law, case.read, volts), out.as_deref())
             }
             CircuitVerb::Map { case, example, out } => {
                 let case = read(&case)?;
                 let volts = vector(&case, example)?;
-                let nodes = Solver::new(&case.circuit, case.read)
-                    .solve_nodes(volts, None, &settings)
+                let nodes = solve_nonlinear(&case.circuit, case.read, &case.law, volts, &settings)
                     .map_err(failure)?;
                 let title = case.name.as_deref().unwrap_or("crossbar");
                 deliver(&map::draw(title, &case.circuit, &nodes, volts)?, out.as_deref())
@@ -94,6 +106,21 @@ fn read(path: &Path) -> Outcome<Case> {
         .map_err(Failure::input)?;
     // The error's text holds that of its cause already.
     Case::from_json(&text).map_err(|error| Failure::input(anyhow::anyhow!("{}: {error}", path.display())))
+}
+
+/// The case with the current law of a device.
+fn of_device(case: Case, device: &Device) -> Case {
+    let case = Case { law: Law::from(device), ..case };
+    let Window { g_min, g_max, .. } = device.window();
+    let outside = |&&g: &&f64| g != 0.0 && !(g_min.0..=g_max.0).contains(&g);
+    let cells = case.circuit.g_siemens().iter().filter(outside).count();
+    if cells > 0 && !case.law.is_linear() {
+        let name = &device.spec().name;
+        eprintln!(
+            "warning: {cells} cells lie outside the window of {name}, {g_min} to {g_max}; its law was found within"
+        );
+    }
+    case
 }
 
 /// Voltages that are not solvable are the caller's; a circuit that does not converge is a failure of the run.
@@ -134,24 +161,23 @@ fn solve(case: &Case, all: bool, as_json: bool, mut settings: Settings) -> Outco
         let values = case.volts.len() as u64 * case.circuit.outputs(case.read) as u64;
         settings.max_bytes = settings.max_bytes.saturating_sub(values.saturating_mul(BYTES_LISTED));
     }
+    let outputs = case.circuit.outputs(case.read);
     let start = Instant::now();
-    let mut solver = Solver::new(&case.circuit, case.read);
-    let solution = solver.solve(&case.volts, &settings).map_err(failure)?;
+    let (solution, nodes) = if case.law.is_linear() && !all {
+        (Solver::new(&case.circuit, case.read).solve(&case.volts, &settings).map_err(failure)?, vec![])
+    } else {
+        one_by_one(case, all, &settings).map_err(failure)?
+    };
     let seconds = start.elapsed().as_secs_f64();
-    let mut document = summary(&solution, solver.outputs(), seconds);
+    let mut document = summary(&solution, outputs, seconds);
     if all {
-        let nodes: Result<Vec<Nodes>, SolveError> = case
-            .volts
-            .chunks_exact(solver.inputs())
-            .map(|volts| solver.solve_nodes(volts, None, &settings))
-            .collect();
-        document.extend(branches(&nodes.map_err(failure)?));
+        document.extend(branches(&nodes));
     }
     if as_json {
         println!("{}", serde_json::to_string(&document)?);
         return Ok(());
     }
-    for (example, currents) in solution.output_amperes.chunks_exact(solver.outputs()).enumerate() {
+    for (example, currents) in solution.output_amperes.chunks_exact(outputs).enumerate() {
         let listed: Vec<String> = currents.iter().map(|current| format!("{current:.9e}")).collect();
         println!("output currents of vector {example}, A: {}", listed.join(" "));
     }
@@ -160,6 +186,22 @@ fn solve(case: &Case, all: bool, as_json: bool, mut settings: Settings) -> Outco
     }
     println!("residual {:.2e}, {} iterations, {seconds:.6} s", solution.residual, solution.iterations);
     Ok(())
+}
+
+/// Solves vector after vector, and keeps all nodes where asked to.
+fn one_by_one(case: &Case, all: bool, settings: &Settings) -> Result<(Solution, Vec<Nodes>), SolveError> {
+    let mut solution = Solution { output_amperes: vec![], residual: 0.0, iterations: 0 };
+    let mut kept = Vec::new();
+    for volts in case.volts.chunks_exact(case.circuit.inputs(case.read)) {
+        let nodes = solve_nonlinear(&case.circuit, case.read, &case.law, volts, settings)?;
+        solution.output_amperes.extend(&nodes.output_amperes);
+        solution.residual = solution.residual.max(nodes.residual);
+        solution.iterations = solution.iterations.max(nodes.iterations);
+        if all {
+            kept.push(nodes);
+        }
+    }
+    Ok((solution, kept))
 }
 
 fn summary(solution: &Solution, outputs: usize, seconds: f64) -> Map<String, Json> {

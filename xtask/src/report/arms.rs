@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::read::{Results, Run};
 use super::stats::Estimate;
 
-/// A network on a data set on a device: only runs of one task are compared.
+/// A network on a data set on a device, in one of the sweeps that were put together: only runs of one task are compared.
 #[derive(Debug)]
 pub(super) struct Task<'a> {
     /// What tells this task from the sweep's others; the network when there is one task.
@@ -100,13 +100,17 @@ pub(super) fn paired(first: &Arm, second: &Arm, measure: impl Fn(&Run) -> Option
 
 /// Groups the runs into tasks and arms, both in the order of the file.
 pub(super) fn tasks(results: &Results) -> Vec<Task<'_>> {
-    let groups = group(results.runs.iter(), |run| (&run.network, &run.dataset, &run.device));
+    let groups = group(results.runs.iter(), |run| (&run.sweep, &run.network, &run.dataset, &run.device));
     let vary = |part: fn(&Run) -> &str| results.runs.iter().map(part).collect::<BTreeSet<_>>().len() > 1;
+    let several_sweeps = vary(|run| &run.sweep);
     let (several_datasets, several_devices) = (vary(|run| &run.dataset), vary(|run| &run.device));
     groups
         .into_iter()
         .map(|runs| {
             let mut label = runs[0].network.clone();
+            if several_sweeps {
+                label = format!("{}: {label}", runs[0].sweep);
+            }
             for (shown, part) in [(several_datasets, &runs[0].dataset), (several_devices, &runs[0].device)] {
                 if shown && !part.is_empty() {
                     label = format!("{label}, {part}");

@@ -12,6 +12,7 @@ use crate::record::{FOLLOWED, Histogram};
 use crate::sweep::Manifest;
 
 const RESULTS: &[&str] = &[
+    "sweep",
     "run",
     "rule",
     "network",
@@ -56,6 +57,8 @@ struct Head {
 /// One row of `results.csv`. Accuracies are fractions, `None` where not measured.
 #[derive(Debug)]
 pub(super) struct Run {
+    /// The sweep file that it comes from.
+    pub(super) sweep: String,
     pub(super) id: String,
     pub(super) rule: String,
     pub(super) network: String,
@@ -149,6 +152,7 @@ pub(super) fn results(path: &Path) -> Result<Results> {
     let mut twins = BTreeMap::new();
     for row in table.rows() {
         let run = Run {
+            sweep: row.text("sweep").to_owned(),
             id: row.name("run")?,
             rule: row.name("rule")?,
             network: row.name("network")?,
@@ -172,9 +176,9 @@ pub(super) fn results(path: &Path) -> Result<Results> {
             bail!(row.problem("run", &format!("`{}` stands already in line {line}", run.id)));
         }
         // Pairing by seed needs one run for each seed: a setting that varies must have its column.
-        let all_but_id = (run.rule.clone(), run.network.clone(), run.dataset.clone(), run.device.clone());
+        let names = [&run.sweep, &run.rule, &run.network, &run.dataset, &run.device].map(String::clone);
         if let Some(line) =
-            twins.insert((all_but_id, run.epochs, run.batch, run.settings.clone(), run.seed), row.line())
+            twins.insert((names, run.epochs, run.batch, run.settings.clone(), run.seed), row.line())
         {
             bail!(
                 row.problem(

@@ -281,7 +281,9 @@ fn scale_steps(response: &mut Option<Response>, factor: f64) {
 /// The setting that can mend a problem.
 fn mending_key(problem: &MatrixProblem) -> &'static str {
     match problem {
-        MatrixProblem::NoResponse { .. } | MatrixProblem::NoStep { .. } => "device",
+        MatrixProblem::NoResponse { .. }
+        | MatrixProblem::NoStep { .. }
+        | MatrixProblem::ReadVoltage { .. } => "device",
         MatrixProblem::WeightRange { .. } => "weight-range",
         MatrixProblem::ReferenceFraction { .. } => "mapping",
         MatrixProblem::Refresh { .. } => "refresh-period",
@@ -297,9 +299,10 @@ fn mending_key(problem: &MatrixProblem) -> &'static str {
         MatrixProblem::Trains { .. } => "train-length",
         MatrixProblem::DacBits { .. } => "dac-bits",
         MatrixProblem::OutputConverter { .. } => "adc-range",
-        MatrixProblem::ReadVoltage { .. } => "device",
         MatrixProblem::VerifiedDigits => "digits",
         MatrixProblem::Offset { .. } => "forward-offset",
+        MatrixProblem::WireResistance { .. } => "wire-ohms",
+        MatrixProblem::EffectivePeriphery { .. } => "fidelity",
         MatrixProblem::Fidelity => "map-refresh",
         MatrixProblem::Tiling { .. } => "array-size",
         MatrixProblem::DigitalSumsWithoutAdc => "partial-sums",

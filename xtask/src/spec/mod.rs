@@ -17,6 +17,9 @@
 //! network = "784-500-10"
 //! ```
 //!
+//! A file with `include = ["one", "another"]` has the runs of those sweeps and none of its own: files of these names beside
+//! it, or in data/sweeps.
+//!
 //! Of several values for one setting, `--set` counts before `[axes]`, that before `[rules.NAME]`, that before `[base]`,
 //! and that before the default.
 
@@ -38,6 +41,7 @@ pub use hardware::file_value;
 pub use keys::{KEYS, Value, near_miss, parse_network};
 pub use run::{Run, SplitSpec};
 
+use crate::workspace;
 use keys::find;
 
 /// A sweep: the runs that answer its question.
@@ -45,6 +49,15 @@ use keys::find;
 pub struct Sweep {
     pub name: String,
     pub runs: Vec<Run>,
+    /// The files of the sweeps that it includes.
+    pub included: Vec<Included>,
+}
+
+/// A sweep file that another includes.
+#[derive(Clone, Debug)]
+pub struct Included {
+    pub name: String,
+    pub text: String,
 }
 
 /// One mistake: where it stands and what is wrong.
@@ -97,11 +110,15 @@ type Settings = BTreeMap<&'static str, Given>;
 /// With every unknown key, wrong type, value out of range and combination that makes no sense.
 pub fn parse(name: &str, path: &Path, text: &str, overrides: &[String]) -> Result<Sweep, SpecError> {
     let mut reader = Reader { path: path.display().to_string(), text, problems: Vec::new() };
-    let parts = reader.parts();
+    let parts = reader.parts().unwrap_or_default();
     let forced = reader.overrides(overrides);
-    let runs = parts.map_or_else(Vec::new, |parts| reader.expand(&parts, &forced));
+    let (runs, included) = if parts.includes.is_empty() {
+        (reader.expand(&parts, &forced), Vec::new())
+    } else {
+        reader.include(&parts, path, overrides)
+    };
     if reader.problems.is_empty() {
-        Ok(Sweep { name: name.into(), runs })
+        Ok(Sweep { name: name.into(), runs, included })
     } else {
         Err(SpecError(reader.problems))
     }
@@ -121,6 +138,10 @@ struct Parts {
     /// In the order of the file: the last axis varies fastest.
     axes: Vec<Axis>,
     exclusions: Vec<Exclusion>,
+    /// Names of other sweeps, each with its place; a file that has them has no settings.
+    includes: Vec<(String, String)>,
+    /// Where the first table of settings stands.
+    tables: Option<String>,
 }
 
 /// Settings that change together, all with the same number of values; one setting, as a rule.
@@ -189,9 +210,21 @@ impl Reader<'_> {
         };
         let mut parts = Parts::default();
         for (key, value) in in_file_order(document.get_ref()) {
+            if matches!(key.get_ref().as_ref(), "base" | "rules" | "axes") && parts.tables.is_none() {
+                parts.tables = Some(self.place(&key.span()));
+            }
             match (key.get_ref().as_ref(), value.get_ref()) {
                 // For readers and the report.
                 ("question" | "notes", DeValue::String(_)) => {}
+                ("include", DeValue::Array(names)) => {
+                    for name in names {
+                        let place = self.place(&name.span());
+                        match name.get_ref() {
+                            DeValue::String(name) => parts.includes.push((name.to_string(), place)),
+                            _ => self.problem(place, "`include`: expected names of sweeps"),
+                        }
+                    }
+                }
                 ("base", DeValue::Table(table)) => {
                     parts.base = self.settings(table, Values::Different).into_iter().collect();
                 }
@@ -207,8 +240,12 @@ impl Reader<'_> {
                         }
                     }
                 }
-                (name @ ("question" | "notes" | "base" | "axes" | "rules"), _) => {
-                    let wanted = if matches!(name, "base" | "axes" | "rules") { "a table" } else { "a text" };
+                (name @ ("question" | "notes" | "include" | "base" | "axes" | "rules"), _) => {
+                    let wanted = match name {
+                        "base" | "axes" | "rules" => "a table",
+                        "include" => "a list of names of sweeps",
+                        _ => "a text",
+                    };
                     let place = self.place(&value.span());
                     self.problem(place, format!("`{name}`: expected {wanted}"));
                 }
@@ -219,14 +256,54 @@ impl Reader<'_> {
                     } else {
                         String::new()
                     };
-                    let hint = near_miss(name, ["question", "notes", "base", "axes", "rules"])
+                    let hint = near_miss(name, ["question", "notes", "include", "base", "axes", "rules"])
                         .map_or(hint, |near| format!("; did you mean `{near}`?"));
-                    let allowed = "question, notes, [base], [rules.NAME], [axes]";
+                    let allowed = "question, notes, include, [base], [rules.NAME], [axes]";
                     self.problem(place, format!("unknown key `{name}`: allowed are {allowed}{hint}"));
                 }
             }
         }
         Some(parts)
+    }
+
+    /// The runs of all sweeps that the file includes, and their files.
+    fn include(&mut self, parts: &Parts, path: &Path, overrides: &[String]) -> (Vec<Run>, Vec<Included>) {
+        if let Some(place) = &parts.tables {
+            self.problem(place.clone(), "a sweep that includes others has no settings of its own");
+        }
+        let (mut runs, mut files) = (Vec::new(), Vec::new());
+        for (name, place) in &parts.includes {
+            let beside = path.with_file_name(name).with_extension("toml");
+            let named = workspace::root().join("data/sweeps").join(name).with_extension("toml");
+            let file = if beside.exists() { beside } else { named };
+            let text = match std::fs::read_to_string(&file) {
+                Ok(text) => text,
+                Err(error) => {
+                    self.problem(
+                        place.clone(),
+                        format!("`include`: cannot read {}: {error}", file.display()),
+                    );
+                    continue;
+                }
+            };
+            match parse(name, &file, &text, overrides) {
+                Ok(sweep) if !sweep.included.is_empty() => {
+                    self.problem(place.clone(), format!("`include`: {name} includes others itself"));
+                }
+                Ok(sweep) => runs.extend(sweep.runs.into_iter().map(|run| Run {
+                    id: format!("{name}_{}", run.id),
+                    part: Some(name.clone()),
+                    ..run
+                })),
+                Err(SpecError(problems)) => {
+                    for problem in problems {
+                        self.problem(problem.place, problem.message);
+                    }
+                }
+            }
+            files.push(Included { name: name.clone(), text });
+        }
+        (runs, files)
     }
 
     /// Reads `[axes]` with its `[[axes.zip]]` and `[[axes.exclude]]`.
@@ -666,6 +743,36 @@ mod tests {
               or 3, found 2"
             ]
         );
+    }
+
+    #[test]
+    fn a_sweep_of_sweeps_has_their_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("all.toml");
+        std::fs::write(folder.path().join("one.toml"), "[axes]\nseed = [1, 2]\n").unwrap();
+        let all = |text: &str| parse("all", &file, text, &["epochs=3".into()]);
+        let sweep = all("include = [\"one\", \"quickstart\"]").unwrap();
+        assert_eq!(sweep.runs.len(), 2 + 9);
+        assert_eq!(
+            (sweep.runs[1].id.as_str(), sweep.runs[1].part.as_deref()),
+            ("one_bs_seed-2", Some("one"))
+        );
+        assert!(sweep.runs.iter().all(|run| run.epochs == 3));
+        assert_eq!(
+            sweep.included.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(),
+            ["one", "quickstart"]
+        );
+        std::fs::write(folder.path().join("two.toml"), "[base]\nepoch = 1\n").unwrap();
+        std::fs::write(folder.path().join("three.toml"), "include = [\"one\"]").unwrap();
+        let found = all("include = [\"two\", \"three\", \"four\"]\n[base]\n").unwrap_err().to_string();
+        for message in [
+            "all.toml:2:2: a sweep that includes others has no settings of its own",
+            "two.toml:2:1: unknown setting `epoch`",
+            "all.toml:1:19: `include`: three includes others itself",
+            "all.toml:1:28: `include`: cannot read",
+        ] {
+            assert!(found.contains(message), "{message} in {found}");
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ use super::keys::parse_network;
 pub struct Run {
     /// Its name within the sweep.
     pub id: String,
+    /// The sweep that it comes from, where one includes several.
+    pub part: Option<String>,
     /// Every setting, defaults included.
     pub settings: BTreeMap<&'static str, Value>,
     pub widths: Vec<usize>,
@@ -94,6 +96,7 @@ impl Run {
         }
         Ok(Self {
             id: String::new(),
+            part: None,
             widths,
             rule,
             schedule: Schedule {

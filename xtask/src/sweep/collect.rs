@@ -48,7 +48,7 @@ pub fn collect(folder: &Folder, sweep: &Sweep) -> Result<usize> {
         for point in curve.records() {
             curves.write_record(std::iter::once(run.id.as_str()).chain(&point?))?;
         }
-        rows.push(row(&sweep.name, &run.id, kept.columns));
+        rows.push(row(run.part.as_ref().unwrap_or(&sweep.name), &run.id, kept.columns));
         activities.insert(&run.id, kept.activity);
         if !kept.histograms.is_empty() {
             histograms.insert(&run.id, kept.histograms);

@@ -34,8 +34,8 @@ impl Merge {
                 return Err(Failure::input(anyhow!("{other} is of another sweep than {one}")));
             }
         }
-        let folder = Folder::create(&self.out, sources[0].manifest.clone(), &text)?;
-        let sweep = folder.sweep()?;
+        let sweep = sources[0].sweep()?;
+        let folder = Folder::create(&self.out, sources[0].manifest.clone(), &text, &sweep.included)?;
         for run in &sweep.runs {
             let target = folder.of(run);
             if matches!(target.is_done(), Ok(true)) {

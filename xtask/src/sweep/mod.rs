@@ -4,6 +4,7 @@
 //! checkpoint where there is one, and gets the same bits: so starting again, several processes on one folder, shards on
 //! several machines and a cluster's queue are all the same thing.
 
+pub mod bench;
 mod checkpoint;
 mod collect;
 mod diff;
@@ -195,7 +196,7 @@ impl Grid {
         let out = out.unwrap_or_else(|| default_folder(&name));
         let data = self.source.mnist_elsewhere();
         let manifest = Manifest::new(&name, self.command(), &self.overrides, data);
-        let folder = Folder::create(&out, manifest, &text)?;
+        let folder = Folder::create(&out, manifest, &text, &sweep.included)?;
         how.run(&folder, &sweep)
     }
 

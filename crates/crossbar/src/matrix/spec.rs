@@ -1,6 +1,6 @@
 //! How weights lie on devices, and what stands around them: values as given, checked as a whole.
 
-use bitpulse_core::units::{Amperes, Volts};
+use bitpulse_core::units::{Amperes, Ohms, Volts};
 use bitpulse_device::{Device, Polarity, Response, WriteVerify};
 use thiserror::Error;
 
@@ -219,6 +219,10 @@ pub struct OutputConverter {
     pub noise: f64,
 }
 
+/// Wires may have this many times the resistance of the most conductive device: less than a thousandth of a cell's voltage
+/// is left then, and the rounding of a solve still lies below its tolerance.
+const MOST_LOSS: f64 = 1000.0;
+
 /// A spec that makes no sense.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[allow(missing_docs)] // the messages say what each variant and field means
@@ -275,6 +279,14 @@ pub enum MatrixProblem {
     VerifiedDigits,
     #[error("offset of comparators {found}: must be 0 or more and finite")]
     Offset { found: f64 },
+    #[error(
+        "{name} resistance {found}: must be 0 ohm to {limit}, {MOST_LOSS} times that of the most conductive device"
+    )]
+    WireResistance { name: &'static str, found: Ohms, limit: Ohms },
+    #[error(
+        "fidelity effective: drivers of {driver} and sense amplifiers of {sense}; one map serves both directions, so they must be alike, or the fidelity exact"
+    )]
+    EffectivePeriphery { driver: Ohms, sense: Ohms },
     #[error("fidelity effective: a refresh of 0 updates; it must be at least 1")]
     Fidelity,
     #[error("arrays of {rows} x {cols}: both must be at least 1")]
@@ -384,8 +396,19 @@ impl MatrixSpec {
             let good = (1..=16).contains(&bits) && positive(range) && noise >= 0.0 && noise.is_finite();
             unless(good, MatrixProblem::OutputConverter { bits, range, noise });
         }
-        if let Some((_, Fidelity::Effective { refresh: 0 })) = self.wires {
-            unless(false, MatrixProblem::Fidelity);
+        if let Some((wires, fidelity)) = self.wires {
+            let limit = Ohms(MOST_LOSS / self.device.window().g_max.0);
+            for (name, found) in wires.resistances() {
+                unless(
+                    (0.0..=limit.0).contains(&found.0),
+                    MatrixProblem::WireResistance { name, found, limit },
+                );
+            }
+            if let Fidelity::Effective { refresh } = fidelity {
+                unless(refresh >= 1, MatrixProblem::Fidelity);
+                let Wires { driver, sense, .. } = wires;
+                unless(driver == sense, MatrixProblem::EffectivePeriphery { driver, sense });
+            }
         }
         if let Some(TilingSpec { rows, cols, partial_sums }) = self.tiling {
             unless(rows >= 1 && cols >= 1, MatrixProblem::Tiling { rows, cols });
@@ -423,6 +446,9 @@ impl MatrixSpec {
     }
 
     /// Current at a sensed line for `z = 1`: all digits joined at the scale of the highest.
+    ///
+    /// # Panics
+    /// If there are no digits, which [`MatrixSpec::check`] refuses.
     pub fn amperes_per_unit(&self) -> Amperes {
         let highest = f64::from(*self.significances().last().expect("a weight has at least one digit"));
         let per_window = match self.mapping {

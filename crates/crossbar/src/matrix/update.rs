@@ -209,13 +209,13 @@ impl CrossbarMatrix {
         if rows.is_empty() || columns.is_empty() {
             return;
         }
-        let most = columns.iter().map(|column| column.count.unsigned_abs()).max().unwrap_or(0);
-        self.activity.update.pulse_slots += u64::from(most);
-        self.activity.update.driven_lines += u64::from(most) * (rows.len() + columns.len()) as u64;
         if let Digits::Counter { limit } = self.spec.digits {
             self.count_lines(rows, columns, limit.cast_signed(), at);
             return;
         }
+        let most = columns.iter().map(|column| column.count.unsigned_abs()).max().unwrap_or(0);
+        self.activity.update.pulse_slots += u64::from(most);
+        self.activity.update.driven_lines += u64::from(most) * (rows.len() + columns.len()) as u64;
         for &row in rows {
             self.mark(row);
         }

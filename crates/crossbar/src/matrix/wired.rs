@@ -9,6 +9,10 @@ use crate::fidelity::effective_map;
 use crate::solve::{Settings, Solver};
 use crate::tiling::{PartialSums, Tile, Tiling, TilingSpec};
 
+/// Why a solve cannot fail, short of memory.
+const SOLVABLE: &str = "the solver falls back to a direct solve where it does not converge, and a spec's check keeps wires \
+                        within resistances for which that reaches the tolerance";
+
 /// The tiles of a matrix; one if it is not cut.
 fn tiles(shape: Shape, spec: Option<TilingSpec>) -> Vec<Tile> {
     let whole = TilingSpec { rows: shape.inputs, cols: shape.outputs, partial_sums: PartialSums::Analog };
@@ -28,16 +32,15 @@ fn circuit(g: &[f32], shape: Shape, tile: &Tile, wires: Wires) -> Circuit {
 
 /// Measures which part of every conductance shows through the wires.
 ///
-/// The same map serves both directions: a linear network is reciprocal, and a read drives and senses the same ends of the
-/// lines through the same resistances either way.
+/// The same map serves both directions: a linear network is reciprocal, both directions use the same ends of the lines, and
+/// a spec is refused whose drivers and sense amplifiers differ.
 pub(super) fn measure(digit: &mut Digit, shape: Shape, tiling: Option<TilingSpec>, wires: Wires) {
     let share_of = |side: Side| {
         let g = digit.conductances(side);
         let mut shares = vec![1.0; g.len()];
         for tile in tiles(shape, tiling) {
             let circuit = circuit(&g, shape, &tile, wires);
-            let map = effective_map(&circuit, Read::Forward, &Settings::default())
-                .expect("the solver falls back to a direct solve where it does not converge");
+            let map = effective_map(&circuit, Read::Forward, &Settings::default()).expect(SOLVABLE);
             for (k, (seen, true_siemens)) in map.iter().zip(circuit.g_siemens()).enumerate() {
                 let row = tile.inputs.start + k / tile.outputs.len();
                 let column = tile.outputs.start + k % tile.outputs.len();
@@ -73,9 +76,8 @@ pub(super) fn read(matrix: &CrossbarMatrix, direction: Direction, signal: Signal
                     Direction::Forward => (tile.inputs, tile.outputs),
                     Direction::Backward => (tile.outputs, tile.inputs),
                 };
-                let solution = Solver::new(&circuit, read)
-                    .solve(&volts[inputs], &Settings::default())
-                    .expect("the solver falls back to a direct solve where it does not converge");
+                let solution =
+                    Solver::new(&circuit, read).solve(&volts[inputs], &Settings::default()).expect(SOLVABLE);
                 for (sum, amperes) in sums[outputs].iter_mut().zip(solution.output_amperes) {
                     *sum += scale * amperes;
                 }
