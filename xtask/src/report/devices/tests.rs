@@ -7,7 +7,7 @@ use super::super::tests::folder_of;
 use super::lines::Better;
 use super::requirements::Limit;
 
-const HEAD: &str = "run,rule,network,dataset,device,seed,epochs,batch,train_accuracy,test_accuracy,validation_accuracy,\
+const HEAD: &str = "sweep,run,rule,network,dataset,device,seed,epochs,batch,train_accuracy,test_accuracy,validation_accuracy,\
     test_cross_entropy_nats,train_seconds,train_samples_per_second,pulses_per_weight,carry_pulses_per_weight,activation,\
     fidelity,wire-ohms,adc-bits,adc-noise,device-levels,device-stuck\n";
 const CURVES: &str = "run,epoch,train_accuracy,test_accuracy,test_cross_entropy_nats,device_0_window_fraction,\
@@ -17,7 +17,7 @@ const CURVES: &str = "run,epoch,train_accuracy,test_accuracy,test_cross_entropy_
 fn run(rule: &str, device: &str, seed: u32, accuracy: f64, settings: &str) -> String {
     let name = settings.replace(',', "_");
     format!(
-        "{rule}-{device}-{name}-{seed},{rule},784-9-10,mnist,{device},{seed},5,1,0.99,{accuracy},,0.1,1,1000,7,3,sigmoid,{settings}\n"
+        "test,{rule}-{device}-{name}-{seed},{rule},784-9-10,mnist,{device},{seed},5,1,0.99,{accuracy},,0.1,1,1000,7,3,sigmoid,{settings}\n"
     )
 }
 
