@@ -89,8 +89,11 @@ impl CurrentLaw for Law {
 /// A wired crossbar of non-linear cells, by Newton's method on top of the linear solver: every step solves the circuit
 /// with each cell replaced by its tangent, a conductance and a current source.
 ///
-/// A step is shortened until the currents of the cells and those of the wires come closer. The residual is the 2-norm
-/// of their difference against that of the cell currents; `iterations` counts those of all linear solves.
+/// Where a step raises the voltage of a cell, its next tangent stands where the law carries the current of the step,
+/// rather than where the step's voltage is, if that is less far: a law that rises as steeply as `sinh` would overshoot
+/// beyond all bounds. (Circuit simulators limit the voltages of diodes so; Nagel, SPICE2, UCB/ERL M520, 1975.) The residual
+/// is the 2-norm of the difference between the currents that the cells and the wires carry, against that of the cells;
+/// `iterations` counts those of all linear solves.
 ///
 /// # Errors
 /// As [`Solver::solve_nodes`]; no convergence in 100 steps; a cell under a voltage for which its law does not hold.
@@ -108,46 +111,48 @@ pub fn solve_nonlinear(
     let settings = &Settings { max_bytes: settings.max_bytes.saturating_sub(own), ..*settings };
     let mut solver = Solver::new(circuit, read);
     let mut nodes = solver.solve_nodes(volts, None, settings)?;
-    let mut iterations = nodes.iterations;
-    let drop = |nodes: &Nodes| -> Vec<f64> {
-        nodes.driven_volts().iter().zip(nodes.sensed_volts()).map(|(from, to)| from - to).collect()
-    };
-    // Voltages over the cells, and the currents with which the wires agree.
-    let mut v = drop(&nodes);
-    let mut wire = nodes.cell_amperes.clone();
-    let mut residual = mismatch(law, g, &v, &wire);
+    let (mut residual, mut iterations) = (0.0, 0);
+    // Where the tangents stand.
+    let mut points = vec![0.0; g.len()];
     let mut slopes = vec![0.0; g.len()];
     let mut sources = vec![0.0; g.len()];
     for _ in 0..STEPS {
+        let found: Vec<f64> =
+            nodes.driven_volts().iter().zip(nodes.sensed_volts()).map(|(from, to)| from - to).collect();
+        iterations += nodes.iterations;
+        residual = mismatch(law, g, &found, &nodes.cell_amperes);
         if residual <= settings.tolerance {
-            check_limits(law, circuit, &v)?;
+            check_limits(law, circuit, &found)?;
             nodes.residual = residual.max(nodes.residual);
             nodes.iterations = iterations;
             return Ok(nodes);
         }
-        for (((slope, source), &g), &v) in slopes.iter_mut().zip(&mut sources).zip(g).zip(&v) {
-            let (i, s) = law.current_and_slope(g, v);
-            (*slope, *source) = (s, i - s * v);
+        for (cell, &g) in g.iter().enumerate() {
+            let v = limited(law, g, points[cell], found[cell], nodes.cell_amperes[cell]);
+            let (current, slope) = law.current_and_slope(g, v);
+            (points[cell], slopes[cell], sources[cell]) = (v, slope, current - slope * v);
         }
         solver.refactor(&slopes);
         nodes = solver.solve_injected(volts, Some(&sources), Some(&nodes), settings)?;
-        iterations += nodes.iterations;
-        let (v_new, wire_new) = (drop(&nodes), &nodes.cell_amperes);
-        let mut step = 1.0;
-        loop {
-            let towards = |old: &[f64], new: &[f64]| -> Vec<f64> {
-                old.iter().zip(new).map(|(old, new)| old + step * (new - old)).collect()
-            };
-            let (v_step, wire_step) = (towards(&v, &v_new), towards(&wire, wire_new));
-            let left = mismatch(law, g, &v_step, &wire_step);
-            if left < residual || step < 1e-6 {
-                (v, wire, residual) = (v_step, wire_step, left);
-                break;
-            }
-            step *= 0.5;
-        }
     }
     Err(SolveError::NotConverged { residual, iterations, tolerance: settings.tolerance })
+}
+
+/// Where the next tangent of a cell stands, after a step from that at `from` to `volts` and `amperes`.
+fn limited(law: &impl CurrentLaw, g: f64, from: f64, volts: f64, amperes: f64) -> f64 {
+    /// Bisections; a tangent need not stand exactly there.
+    const HALVINGS: usize = 24;
+    let current = |share: f64| law.current_and_slope(g, share * volts).0.abs();
+    let outward = volts.abs() > from.abs() || volts * from < 0.0;
+    if !outward || current(1.0) <= amperes.abs() {
+        return volts;
+    }
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        if current(middle) <= amperes.abs() { low = middle } else { high = middle }
+    }
+    high * volts
 }
 
 /// Whether the law of every cell holds at its voltage.

@@ -2,6 +2,7 @@
 #![allow(clippy::needless_range_loop, reason = "nodes are named by row and column")]
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test says what it does in its name and may panic")]
 
+use bitpulse_core::SeedPath;
 use bitpulse_core::units::{Ohms, Volts};
 use bitpulse_crossbar::{
     BitEnds, Circuit, Law, Nodes, Read, Settings, Solver, Wires, WordEnds, effective_map, solve_nonlinear,
@@ -9,6 +10,7 @@ use bitpulse_crossbar::{
 use bitpulse_device::Iv;
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
+use rand::RngExt;
 
 fn ohms() -> impl Strategy<Value = Ohms> {
     prop_oneof![1 => Just(Ohms(0.0)), 3 => (-2.0..2.0_f64).prop_map(|e| Ohms(10_f64.powf(e)))]
@@ -364,6 +366,30 @@ proptest! {
         }
         if kind == 0 {
             close(&nodes.output_amperes, &solve(&circuit, read, &volts).output_amperes, scale, 1e-9)?;
+        }
+    }
+}
+
+#[test]
+fn laws_as_steep_as_fifty_scales_of_their_voltage_are_solved() {
+    let mut rng = SeedPath::root(9).child("steep").rng();
+    for (v0, most_volts, ohm) in [(0.3, 0.3, 1.0), (0.05, 0.5, 10.0), (0.02, 1.0, 1.0), (0.02, 1.0, 100.0)] {
+        let law = Law::new(Iv::Sinh { v0: Volts(v0) }, Some(Volts(0.2))).unwrap();
+        let wires = Wires { driver: Ohms(50.0), sense: Ohms(20.0), ..Wires::uniform(Ohms(ohm)) };
+        for _ in 0..12 {
+            let (rows, cols) = (rng.random_range(1..30), rng.random_range(1..30));
+            let mut cell = || 10_f64.powf(rng.random_range(-6.0..-3.0));
+            let g = (0..rows * cols).map(|_| cell()).collect();
+            let circuit = Circuit::new(rows, cols, g, wires).unwrap();
+            let volts: Vec<f64> = (0..rows).map(|_| rng.random_range(-most_volts..most_volts)).collect();
+            let nodes = solve_nonlinear(&circuit, Read::Forward, &law, &volts, &Settings::default()).unwrap();
+            // What the cells carry by their law at the voltages returned is what the wires bring.
+            let drops = nodes.driven_volts().iter().zip(nodes.sensed_volts()).map(|(a, b)| a - b);
+            let scale = largest(&nodes.cell_amperes);
+            for ((v, g), i) in drops.zip(circuit.g_siemens()).zip(&nodes.cell_amperes) {
+                let by_law = g * 0.2 * (v / v0).sinh() / (0.2 / v0).sinh();
+                assert!((by_law - i).abs() <= 1e-10 * scale, "{v0} {most_volts} {ohm}: {by_law:e} {i:e}");
+            }
         }
     }
 }
