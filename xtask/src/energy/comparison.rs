@@ -477,6 +477,10 @@ impl Comparison {
                 ("outputs decided by a noisy race: no converter left in BS", raced.clone()),
                 ("both of these", raced.with_technology(noisy_inputs)?),
                 ("currents of HP arrays join before one converter", self.with_machines(joined)?),
+                (
+                    "inputs of HP driven bit by bit: eight conversions for one, as ISAAC has it",
+                    self.bit_by_bit()?,
+                ),
             ]);
         }
         variants.extend([
@@ -493,6 +497,36 @@ impl Comparison {
             ("prices near 45 nm", self.with_technology(technology(Path::new("cmos-45nm"))?)?),
         ]);
         Ok(variants)
+    }
+
+    /// The same, but for lines of `hp-memristor` that are driven bit by bit: a drive of every line that is not 0 and a
+    /// conversion of every column for each bit, codes shifted and added. In every phase, levels have the mean square that
+    /// the scenario gives them.
+    fn bit_by_bit(&self) -> Result<Self> {
+        let mut serial = self.clone();
+        let Activity { forward, backward, .. } = &mut serial.hp.activity;
+        for pass in [forward, backward] {
+            pass.dac.unquantised = pass.driven_lines;
+            let mut phase = pass.clone();
+            (phase.activations, phase.macs) = (0, 0);
+            phase.adds += phase.adc.total();
+            for _ in 1..self.scenario.dac_bits {
+                *pass += &phase;
+            }
+        }
+        let serial = serial.with_machines(|machine| {
+            if let MachineKind::HpMemristor { dac_bits, .. } = &mut machine.kind {
+                *dac_bits = 1;
+            }
+        })?;
+        // Digital processors know no phases.
+        let mut other = self.clone();
+        for (bill, serial) in other.bills.iter_mut().zip(serial.bills) {
+            if bill.architecture == "hp-memristor" {
+                *bill = serial;
+            }
+        }
+        Ok(other)
     }
 
     /// The same work on machines one of whose own constants is `value`, without range.
