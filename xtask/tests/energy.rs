@@ -244,10 +244,10 @@ fn rules_of_a_sweep_can_be_picked() {
     let found = document(&[path, "--rule", "other", "--rule", "hp"]);
     assert_eq!(found["bs"]["counted"]["rule"], "other");
     assert_eq!(found["left_out"], json!([]));
-    energy(&[path, "--rule", "othr"])
+    energy(&[path, "--rule", "nobody"])
         .assert()
         .code(2)
-        .stderr(predicate::str::contains("no run has the rule `othr`; its rules are bs, hp, other, sharp"));
+        .stderr(predicate::str::contains("no run has the rule `nobody`; its rules are bs, hp, other, sharp"));
     // Bits by threshold and updates by sign are neither of the two rules.
     energy(&[path, "--rule", "sharp"])
         .assert()

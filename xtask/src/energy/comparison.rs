@@ -463,39 +463,34 @@ impl Comparison {
                 *partial_sums = PartialSums::Analog;
             }
         };
-        let mut variants = vec![
-            ("as documented", self.clone()),
-            (
-                "input bits from the noise of comparators, not from shift registers",
-                self.with_technology(noisy_inputs.clone())?,
-            ),
-        ];
+        let mut variants = vec![("as documented", self.clone())];
+        let mut add = |what, variant: Result<Self>| variant.map(|variant| variants.push((what, variant)));
+        add(
+            "input bits from the noise of comparators, not from shift registers",
+            self.with_technology(noisy_inputs.clone()),
+        )?;
         if !self.is_simulated() {
             let race = Signals { output_error: OutputError::Race, ..Signals::binary_stochastic() };
             let raced = self.with_binary_work(race, self.rates().unwrap_or(self.scenario.rates))?;
-            variants.extend([
-                ("outputs decided by a noisy race: no converter left in BS", raced.clone()),
-                ("both of these", raced.with_technology(noisy_inputs)?),
-                ("currents of HP arrays join before one converter", self.with_machines(joined)?),
-                (
-                    "inputs of HP driven bit by bit: eight conversions for one, as ISAAC has it",
-                    self.bit_by_bit()?,
-                ),
-            ]);
+            add("outputs decided by a noisy race: no converter left in BS", Ok(raced.clone()))?;
+            add("both of these", raced.with_technology(noisy_inputs))?;
+            add("currents of HP arrays join before one converter", self.with_machines(joined))?;
+            add(
+                "inputs of HP driven bit by bit: eight conversions for one, as ISAAC has it",
+                self.bit_by_bit(),
+            )?;
         }
-        variants.extend([
-            (
-                "8-bit conversions at the 15.6 pJ that MNSIM reckons",
-                self.with_technology(self.technology.clone().with(converter.clone()))?,
-            ),
-            ("an integrator before every comparator and converter", self.with_machines(integrated)?),
-            ("lines driven for 100 ns", self.with_constant("read-time", 100e-9)?),
-            (
-                "CMOS weights in banks of 8 KB",
-                self.with_technology(same_range("sram-1m.energy", "sram-8k.energy")?)?,
-            ),
-            ("prices near 45 nm", self.with_technology(technology(Path::new("cmos-45nm"))?)?),
-        ]);
+        add(
+            "8-bit conversions at the 15.6 pJ that MNSIM reckons",
+            self.with_technology(self.technology.clone().with(converter.clone())),
+        )?;
+        add("an integrator before every comparator and converter", self.with_machines(integrated))?;
+        add("lines driven for 100 ns", self.with_constant("read-time", 100e-9))?;
+        add(
+            "CMOS weights in banks of 8 KB",
+            self.with_technology(same_range("sram-1m.energy", "sram-8k.energy")?),
+        )?;
+        add("prices near 45 nm", self.with_technology(technology(Path::new("cmos-45nm"))?))?;
         Ok(variants)
     }
 
