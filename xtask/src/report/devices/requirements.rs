@@ -149,7 +149,8 @@ fn found(sweep: &Sweep, lines: &[Line], panels: &[usize], title: &str, demand: &
             limits.iter().filter(|(_, limit)| rank(limit) == greatest).collect();
         match ahead[..] {
             _ if greatest == f64::NEG_INFINITY => missed.push(what),
-            [(n, limit)] if limits.len() > 1 => {
+            _ if limits.len() < 2 => {}
+            [(n, limit)] => {
                 leads[*n].1.push(format!("{what} ({})", limit.words(imperfection.better)));
             }
             _ => even.push(what),
@@ -164,7 +165,10 @@ fn found(sweep: &Sweep, lines: &[Line], panels: &[usize], title: &str, demand: &
     parts.extend(
         (!missed.is_empty()).then(|| format!("every rule misses it wherever measured in {}", list(&missed))),
     );
-    let mut text = format!("For {title}, by the means: {}.", parts.join("; "));
+    let mut text = String::new();
+    if !parts.is_empty() {
+        let _ = write!(text, "For {title}, by the means: {}.", parts.join("; "));
+    }
     if matches!(demand, Demand::Reach) {
         let short = lines.iter().filter_map(|line| {
             let mean = 100.0 * line.base?.estimate(sweep.accuracy())?.mean;
