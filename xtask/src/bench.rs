@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::data::{self, Source};
 use crate::failure::Outcome;
-use crate::spec;
+use crate::{spec, sweep};
 
 /// `cargo xtask bench`
 #[derive(Args)]
@@ -34,14 +34,17 @@ enum Group {
     Train,
     /// Exact solution of square arrays: 1 ohm wires, 1-100 uS cells, residual 1e-10, one core
     Circuit,
+    /// What a sweep costs beside its training, with all cores
+    Sweep,
 }
 
-/// One figure and its share of what this machine could do at most.
+/// One figure, and its share of what this machine could do at most.
 struct Figure {
     name: String,
     value: f64,
     unit: &'static str,
-    roofline_share: f64,
+    /// Nothing where no limit is known.
+    roofline_share: Option<f64>,
 }
 
 /// Samples of one timed block, blocks of a figure, and samples trained before the first so that late training, where
@@ -53,13 +56,22 @@ const WARM_UP: usize = 60_000;
 impl Bench {
     pub fn run(self) -> Outcome {
         let mut figures = Vec::new();
-        if self.group != Group::Circuit {
+        if matches!(self.group, Group::All | Group::Train) {
             let run = spec::default_run();
             let prepared = data::prepare(&self.source, std::slice::from_ref(&run))?;
             figures.extend(train(&prepared[&run.split].train));
         }
-        if self.group != Group::Train {
+        if matches!(self.group, Group::All | Group::Circuit) {
             figures.extend(circuit()?);
+        }
+        if matches!(self.group, Group::All | Group::Sweep) {
+            let found = sweep::bench::many_runs()?.into_iter();
+            figures.extend(found.map(|(name, value, unit)| Figure {
+                name,
+                value,
+                unit,
+                roofline_share: None,
+            }));
         }
         if self.json {
             let figures: Vec<_> = figures
@@ -69,13 +81,10 @@ impl Bench {
             println!("{}", serde_json::to_string_pretty(&figures)?);
         } else {
             for f in figures {
-                println!(
-                    "{:44} {:>12.4} {}  ({:.0} % of the roofline)",
-                    f.name,
-                    f.value,
-                    f.unit,
-                    100.0 * f.roofline_share
-                );
+                let share = f
+                    .roofline_share
+                    .map_or_else(String::new, |share| format!("  ({:.0} % of the roofline)", 100.0 * share));
+                println!("{:44} {:>12.4} {}{share}", f.name, f.value, f.unit);
             }
         }
         Ok(())
@@ -105,7 +114,7 @@ fn train(examples: &Examples) -> Vec<Figure> {
         name: name.into(),
         value,
         unit: "samples/s",
-        roofline_share,
+        roofline_share: Some(roofline_share),
     })
     .collect()
 }
@@ -137,7 +146,7 @@ fn circuit() -> anyhow::Result<Vec<Figure>> {
             1 => format!("circuit/{side}"),
             _ => format!("circuit/{side}/vectors{vectors}"),
         };
-        figures.push(Figure { name, value, unit: "s", roofline_share: bytes / value / roof });
+        figures.push(Figure { name, value, unit: "s", roofline_share: Some(bytes / value / roof) });
     }
     Ok(figures)
 }

@@ -53,12 +53,25 @@ impl Ink {
     }
 }
 
+/// What stands at equal distances on an axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Scale {
+    /// Equal differences.
+    Linear,
+    /// Equal ratios.
+    Logarithmic,
+    /// Equal differences up to this value, equal ratios beyond it, with no kink between them.
+    FromZero(f64),
+    /// Equal ratios of what is missing to 100.
+    Missing,
+}
+
 /// An axis with its ticks; values beyond its ends are drawn at the ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Axis {
     low: f64,
     pub(crate) high: f64,
-    logarithmic: bool,
+    scale: Scale,
     pub(crate) ticks: Vec<(f64, String)>,
 }
 
@@ -68,12 +81,12 @@ impl Axis {
         let (low, high) = ends(values).unwrap_or((0.0, 1.0));
         let air = if high > low { 0.06 * (high - low) } else { 0.5 * high.abs().max(1.0) };
         let (low, high) = (low - air, high + air);
-        Self { low, high, logarithmic: false, ticks: round_ticks(low, high, 5) }
+        Self { low, high, scale: Scale::Linear, ticks: round_ticks(low, high, 5) }
     }
 
     /// Spans `low..high` without air, with round ticks.
     pub(crate) fn between(low: f64, high: f64) -> Self {
-        Self { low, high, logarithmic: false, ticks: round_ticks(low, high, 5) }
+        Self { low, high, scale: Scale::Linear, ticks: round_ticks(low, high, 5) }
     }
 
     /// Spans the positive of `values` on a logarithmic scale, ticks at round numbers.
@@ -93,7 +106,36 @@ impl Axis {
         };
         let ticks = digits.into_iter().map(ticks_of).find(|ticks| ticks.len() <= 8).unwrap_or_default();
         let ticks = if ticks.len() < 3 { round_ticks(low, high, 5) } else { ticks };
-        Self { low, high, logarithmic: true, ticks }
+        Self { low, high, scale: Scale::Logarithmic, ticks }
+    }
+
+    /// From zero to the greatest of `values`: linear up to the least positive one, logarithmic beyond it.
+    pub(crate) fn from_zero(values: impl Iterator<Item = f64>) -> Self {
+        let positive: Vec<f64> = values.filter(|v| *v > 0.0).collect();
+        let (least, _) = ends(positive.iter().copied()).unwrap_or((0.1, 1.0));
+        let Self { high, mut ticks, .. } = Self::logarithmic(positive.into_iter().chain([least / 3.0]));
+        ticks.retain(|(tick, _)| *tick > 0.99 * least);
+        ticks.insert(0, (0.0, "0".into()));
+        Self { low: 0.0, high, scale: Scale::FromZero(least), ticks }
+    }
+
+    /// Spans accuracies in per cent on a scale that is logarithmic in the error, so that 98 and 99 stand as far from each
+    /// other as 90 and 95.
+    pub(crate) fn accuracy(values: impl Iterator<Item = f64>) -> Self {
+        let missing = values.map(|v| (100.0 - v).max(0.01));
+        let (least, most) = ends(missing).unwrap_or((1.0, 10.0));
+        let air = 1.04 * (most / least).powf(0.05);
+        let (low, high) = (100.0 - (most * air).min(100.0), 100.0 - least / air);
+        let round: [&[f64]; 2] = [
+            &[0.0, 20.0, 50.0, 80.0, 90.0, 95.0, 97.0, 98.0, 99.0, 99.5, 99.8, 99.9],
+            &[30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 85.0, 90.0, 92.0, 94.0, 95.0, 96.0, 97.0, 98.0, 99.0],
+        ];
+        let ticks_of = |round: &[f64]| {
+            let within = round.iter().filter(|tick| (low..=high).contains(*tick));
+            within.map(|tick| (*tick, plain(*tick))).collect::<Vec<_>>()
+        };
+        let ticks = round.into_iter().map(ticks_of).find(|ticks| ticks.len() >= 4);
+        Self { low, high, scale: Scale::Missing, ticks: ticks.unwrap_or_else(|| round_ticks(low, high, 5)) }
     }
 
     /// Whole numbers from the first to the last epoch.
@@ -103,19 +145,28 @@ impl Axis {
         ticks.retain(|(tick, _)| tick.fract() == 0.0 && *tick > (0.08 * high).max(1.0));
         ticks.insert(0, (1.0, String::new()));
         let ticks = ticks.into_iter().map(|(tick, _)| (tick, format!("{tick:.0}"))).collect();
-        Self { low: 1.0, high, logarithmic: false, ticks }
+        Self { low: 1.0, high, scale: Scale::Linear, ticks }
     }
 
     /// One tick for each of `names`, at 0, 1, 2 and so on.
     pub(crate) fn categories(names: Vec<String>) -> Self {
         let high = names.len() as f64 - 0.7;
         let ticks = names.into_iter().enumerate().map(|(i, name)| (i as f64, name)).collect();
-        Self { low: -0.3, high, logarithmic: false, ticks }
+        Self { low: -0.3, high, scale: Scale::Linear, ticks }
     }
 
     fn fraction(&self, value: f64) -> f64 {
-        let at = |v: f64| {
-            if self.logarithmic { v.max(f64::MIN_POSITIVE).ln() } else { v }
+        let at = |v: f64| match self.scale {
+            Scale::Linear => v,
+            Scale::Logarithmic => v.max(f64::MIN_POSITIVE).ln(),
+            Scale::FromZero(knee) => {
+                if v < knee {
+                    v / knee
+                } else {
+                    1.0 + (v / knee).ln()
+                }
+            }
+            Scale::Missing => -(100.0 - v).max(f64::MIN_POSITIVE).ln(),
         };
         ((at(value) - at(self.low)) / (at(self.high) - at(self.low))).clamp(0.0, 1.0)
     }
@@ -306,6 +357,28 @@ mod tests {
         );
         assert_eq!(ticks(&Axis::epochs(25)), ["1", "5", "10", "15", "20", "25"]);
         assert_eq!(ticks(&Axis::epochs(1)), ["1", "2"]);
+    }
+
+    #[test]
+    fn accuracies_are_spaced_by_what_they_miss() {
+        let axis = Axis::accuracy([60.0, 98.4].into_iter());
+        assert_eq!(ticks(&axis), ["80", "90", "95", "97", "98"]);
+        let between = |a: f64, b: f64| axis.fraction(b) - axis.fraction(a);
+        assert!((between(80.0, 90.0) - between(90.0, 95.0)).abs() < 1e-12 && between(80.0, 90.0) > 0.0);
+        assert_eq!(ticks(&Axis::accuracy([97.3, 98.6].into_iter())), ["97.5", "98.0", "98.5"]);
+        assert!(axis.fraction(0.0) == 0.0 && Axis::accuracy([100.0].into_iter()).high < 100.0);
+    }
+
+    #[test]
+    fn zero_stands_on_a_scale_of_ratios() {
+        let axis = Axis::from_zero([0.0, 0.02, 0.05, 0.2].into_iter());
+        assert_eq!(ticks(&axis), ["0", "0.02", "0.05", "0.1", "0.2"]);
+        let at: Vec<f64> = [0.0, 0.01, 0.02, 0.04, 0.08, 0.2].map(|v| axis.fraction(v)).to_vec();
+        assert!(at[0] == 0.0 && at.is_sorted());
+        assert!(
+            (at[1] - at[2] / 2.0).abs() < 1e-12 && (at[4] - at[3] - at[3] + at[2]).abs() < 1e-12,
+            "{at:?}"
+        );
     }
 
     #[test]

@@ -212,17 +212,19 @@ pub fn execute(
     }))
 }
 
-/// Where some devices of the lowest digit of the first layer stand in their nominal window, on the input line in the middle.
+/// Where some devices of the lowest digit of the first layer stand in their nominal window, on the input line of the pixel in
+/// the middle of a square image: lines at its edge are never driven.
 fn followed(run: &Run, network: &Network<f32>) -> [f64; FOLLOWED] {
     let Some(hardware) = &run.hardware else { return [f64::NAN; FOLLOWED] };
     let (matrix, window) = (&network.matrices()[0], hardware.device().window());
     let Shape { inputs, outputs } = matrix.shape();
+    let middle = inputs / 2 + inputs.isqrt() / 2;
     let state = matrix.save();
     let conductances: &[f32] = state
         .get("digit-0/plus/conductances", &[inputs * outputs])
         .expect("the state of a crossbar holds the conductances of its devices");
     std::array::from_fn(|k| {
-        let g = conductances[inputs / 2 * outputs + k * outputs / FOLLOWED];
+        let g = conductances[middle * outputs + k * outputs / FOLLOWED];
         window.fraction(Siemens(f64::from(g)))
     })
 }

@@ -171,7 +171,7 @@ fn every_named_sweep_is_sound_and_says_what_it_asks_costs_and_expects() {
             assert!(sweep.contains(word), "{}: no `{word}`", path.display());
         }
         // One tiny run of its first axis values is enough to know that the file is read.
-        let small = ["epochs=1", "train-count=2", "test-count=2", "validation-count=0", "network=784-2-10"];
+        let small = ["epochs=1", "train-count=2", "test-count=2", "validation-count=0"];
         xtask(&["train", "--json", text(&path)])
             .args(small.iter().flat_map(|setting| ["--set", setting]))
             .assert()

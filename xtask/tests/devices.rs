@@ -196,11 +196,44 @@ fn a_fit_prints_parameters_with_errors_and_the_criterion_of_every_model() {
 }
 
 #[test]
+fn a_spreadsheet_of_currents_is_fitted_as_the_conductances_are() {
+    let folder = folder();
+    let csv = measurement(folder.path());
+    let table = fs::read_to_string(&csv).expect("the measurement was written");
+    // The same rows at 0.2 V, with semicolons and decimal commas.
+    let mut currents = String::from("Device;Cycle;Pulse #;Type;Current (nA)\n");
+    for row in table.lines().skip(1) {
+        let (head, g) = row.rsplit_once(',').expect("five columns");
+        let current = g.parse::<f64>().expect("a number") * 200.0;
+        let row = format!("{};{current}", head.replace(',', ";")).replace('.', ",");
+        writeln!(currents, "{row}").expect("texts can be extended");
+    }
+    let spreadsheet = folder.path().join("currents.csv");
+    fs::write(&spreadsheet, currents).expect("the file can be written");
+    let expected = document(&["fit", text(&csv)]);
+    let found = document(&["fit", text(&spreadsheet), "--read-voltage", "0.2 V"]);
+    let values = |fit: &Json| -> Vec<f64> {
+        let list = fit["parameters"].as_array().expect("a list");
+        list.iter().map(|parameter| parameter["value"].as_f64().expect("a number")).collect()
+    };
+    for (found, expected) in values(&found).into_iter().zip(values(&expected)) {
+        assert!((found / expected - 1.0).abs() < 1e-6, "{found} against {expected}");
+    }
+    devices(&["fit", text(&spreadsheet), "--read-voltage", "0.2"])
+        .assert()
+        .code(2)
+        .stdout("")
+        .stderr(predicate::str::contains("no unit"));
+}
+
+#[test]
 fn bad_measurements_give_one_clear_error() {
     let folder = folder();
     let csv = folder.path().join("bad.csv");
     for (table, message) in [
-        ("", "no column `conductance`"),
+        ("", "the file is empty"),
+        ("pulse,polarity,current (nA)\n1,set,5\n", "the read voltage is needed"),
+        ("pulse,polarity,weight\n1,set,5\n", "no column `conductance`"),
         ("pulse,polarity,conductance (uS)\n", "no readings"),
         ("pulse,polarity,conductance\n1,set,5\n", "no unit"),
         ("pulse,polarity,conductance (uS)\n1,sideways,5\n", "line 2: `sideways`"),

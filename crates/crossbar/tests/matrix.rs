@@ -7,7 +7,7 @@ use bitpulse_crossbar::{
     Carry, CarryRead, Converters, CrossbarMatrix, Digits, Fidelity, Gate, Mapping, MatrixProblem, MatrixSpec,
     OutputConverter, PartialSums, Reference, Restore, TilingSpec, Trains, Transfer, Wires, Write,
 };
-use bitpulse_device::{Device, WriteVerify};
+use bitpulse_device::{Device, Population, WriteVerify};
 use proptest::prelude::*;
 
 /// A device on a window of 1 to 11 uS with reference 0.5; `rest` is TOML for its response and noise.
@@ -239,7 +239,7 @@ fn reads_are_the_difference_of_the_currents_of_the_arrays() {
             SeedPath::root(2),
         );
         // By hand: digits of weight 1.5 / 9 and 12 / 9 over a window of 10 uS.
-        let populations: Vec<&[f32]> = matrix.populations().map(|p| p.conductances()).collect();
+        let populations: Vec<&[f32]> = matrix.populations().map(Population::conductances).collect();
         let weight = |cell: usize| {
             let digit = |k: usize| match mapping {
                 Mapping::Pair => (populations[2 * k][cell] - populations[2 * k + 1][cell]) / 10e-6,
@@ -352,7 +352,7 @@ fn read_noise_has_the_variance_of_its_devices() {
     matrix.program(&ramp(24, -0.6, 0.6), SeedPath::root(1));
     let x = ramp(8, 0.0, 1.0);
     let variance: Vec<f64> = {
-        let populations: Vec<&[f32]> = matrix.populations().map(|p| p.conductances()).collect();
+        let populations: Vec<&[f32]> = matrix.populations().map(Population::conductances).collect();
         let cell =
             |k: usize| populations.iter().map(|g| (0.02 * f64::from(g[k]) / 10e-6).powi(2)).sum::<f64>();
         (0..3).map(|j| (0..8).map(|i| f64::from(x[i]).powi(2) * cell(i * 3 + j)).sum()).collect()

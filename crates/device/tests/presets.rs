@@ -13,6 +13,8 @@ fn all_presets_are_there() {
         names,
         [
             "ag-a-si",
+            "aihwkit-constant-step",
+            "aihwkit-soft-bounds",
             "alox-hfo2",
             "capacitor",
             "ecram",

@@ -30,6 +30,19 @@ pub(super) enum Family {
     Precise,
 }
 
+impl Family {
+    /// The family that the name of a rule declares.
+    pub(super) fn of(rule: &str) -> Option<Self> {
+        if rule.starts_with("bs") {
+            Some(Self::Binary)
+        } else if rule.starts_with("hp") {
+            Some(Self::Precise)
+        } else {
+            None
+        }
+    }
+}
+
 /// The 16 combinations of the four signals in one task.
 #[derive(Debug)]
 pub(super) struct Ablation<'a> {
@@ -51,15 +64,8 @@ impl Arm<'_> {
         Estimate::of(&self.values(measure))
     }
 
-    /// The family the rule's name declares.
     pub(super) fn family(&self) -> Option<Family> {
-        if self.rule.starts_with("bs") {
-            Some(Family::Binary)
-        } else if self.rule.starts_with("hp") {
-            Some(Family::Precise)
-        } else {
-            None
-        }
+        Family::of(self.rule)
     }
 
     /// Which combination of the four signals the arm is, as an index of [`Ablation::cells`].
@@ -174,7 +180,7 @@ pub(super) fn ablation<'a>(task: &'a Task<'a>) -> Option<Ablation<'a>> {
 }
 
 /// A rule's name as people write it: `hp-input-bits` becomes `HP input bits`.
-fn rule_name(rule: &str) -> String {
+pub(super) fn rule_name(rule: &str) -> String {
     let words = rule.split(['-', '_']).map(|word| match word {
         "hp" => "HP",
         "bs" => "BS",

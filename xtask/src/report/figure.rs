@@ -62,10 +62,13 @@ pub(super) struct Point {
 }
 
 /// How the spread around a line is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Spread {
     Band,
-    Bars,
+    /// A bar at each point, those of several lines so far from each other, in x.
+    Bars {
+        apart: f64,
+    },
 }
 
 /// Lines over a common x, labelled at their right ends.
@@ -152,7 +155,7 @@ impl Panel {
     fn aside(&self, n: usize) -> f64 {
         match self.spread {
             Spread::Band => 0.0,
-            Spread::Bars => 0.06 * (n as f64 - (self.series.len() as f64 - 1.0) / 2.0),
+            Spread::Bars { apart } => apart * (n as f64 - (self.series.len() as f64 - 1.0) / 2.0),
         }
     }
 
@@ -168,13 +171,14 @@ impl Panel {
             points.iter().map(|p| (p.x + aside, p.mid)).collect::<Vec<_>>(),
             ink.colour().stroke_width(2 * UNIT as u32),
         )])?;
-        if self.spread == Spread::Bars {
+        let bars = self.spread != Spread::Band;
+        if bars {
             chart.draw_series(points.iter().map(|p| {
                 let bar = vec![(p.x + aside, p.low), (p.x + aside, p.high)];
                 PathElement::new(bar, ink.colour().stroke_width(UNIT as u32))
             }))?;
         }
-        let marked = if self.spread == Spread::Bars { 0 } else { points.len().saturating_sub(1) };
+        let marked = if bars { 0 } else { points.len().saturating_sub(1) };
         for p in points.iter().skip(marked) {
             root.draw(&marker(n, chart.backend_coord(&(p.x + aside, p.mid)), *ink))?;
         }
@@ -330,7 +334,7 @@ pub(super) fn size(height: i32) -> (u32, u32) {
 }
 
 /// A different shape for each of the first four lines, so that colour is not all that tells them apart.
-fn marker(n: usize, at: (i32, i32), ink: Ink) -> Polygon<(i32, i32)> {
+pub(super) fn marker(n: usize, at: (i32, i32), ink: Ink) -> Polygon<(i32, i32)> {
     let (corners, turn) = [(24, 0.0), (4, 0.125), (3, 0.25), (4, 0.25)][n % 4];
     let radius = f64::from(UNIT) * if corners < 24 { 5.0 } else { 4.2 };
     let around = (0..corners).map(|i| {

@@ -60,7 +60,7 @@ pub(super) fn section(sweep: &Sweep) -> Result<Option<Markup>> {
                 y: Axis::linear(values),
                 x_title: "Samples averaged".into(),
                 y_title: "Test accuracy, %".into(),
-                spread: Spread::Bars,
+                spread: Spread::Bars { apart: 0.06 },
                 hover: hover(&series, |x| names.get(x as usize).cloned().unwrap_or_default(), 2),
                 series,
             }

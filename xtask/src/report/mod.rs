@@ -6,6 +6,7 @@
 
 mod ablation;
 mod arms;
+mod devices;
 mod differences;
 mod energy;
 mod figure;
@@ -33,6 +34,9 @@ use crate::plot::ALONE;
 use crate::sweep::{Folder, conclude};
 use crate::workspace;
 
+/// Test accuracy, in per cent, at which it is asked what a rule needs of its devices.
+pub(crate) const THRESHOLD: f64 = 97.0;
+
 pub(crate) use read::FIRST_SETTING;
 pub(crate) use stats::{Difference, Verdict};
 
@@ -42,13 +46,21 @@ pub struct Report {
     /// Folder of a sweep
     #[arg(value_name = "DIR")]
     dir: PathBuf,
+    /// Accuracy at which it is asked what a rule needs of its devices
+    #[arg(long, value_name = "PERCENT", default_value_t = THRESHOLD, value_parser = percent)]
+    threshold: f64,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value| (0.0..=100.0).contains(value));
+    value.ok_or_else(|| "a percentage from 0 to 100 is needed".to_owned())
 }
 
 impl Report {
     pub fn run(self) -> Outcome {
         let folder = Folder::open(&self.dir)?;
         let sweep = folder.sweep()?;
-        let Some(conclusion) = conclude(&folder, &sweep)? else {
+        let Some(conclusion) = conclude(&folder, &sweep, self.threshold)? else {
             return Err(Failure::input(anyhow!("no run of {} is done yet", self.dir.display())));
         };
         println!("{}", conclusion.page.display());
@@ -64,6 +76,9 @@ impl Report {
 /// - `results.csv`: a row for each finished run. Accuracies are fractions, losses nats, empty cells not measured.
 ///   Columns from `activation` on are settings; runs that differ in nothing but `seed` are averaged.
 /// - `curves.csv`: a row for each run and epoch.
+/// - `weights.json`: histograms of weights on devices; may be missing.
+///
+/// `threshold` is the accuracy, in per cent, at which it is asked what a rule needs of its devices.
 ///
 /// The page is written to a temporary file and renamed, so that a reader never sees half of it.
 ///
@@ -71,11 +86,12 @@ impl Report {
 ///
 /// A file is missing or cannot be read, a column is missing, or a cell is not what its column holds: one message with
 /// file, line and column. The page cannot be written.
-pub(crate) fn render(dir: &Path) -> Result<PathBuf> {
+pub(crate) fn render(dir: &Path, threshold: f64) -> Result<PathBuf> {
     let spec = read::spec(dir)?;
     let results = read::results(&dir.join("results.csv"))?;
     let curves = read::curves(&dir.join("curves.csv"))?;
-    let page = page::page(&spec, &results, &curves, energy::section(dir)?)?;
+    let weights = read::weights(&dir.join("weights.json"))?;
+    let page = page::page(&spec, &results, &curves, &weights, threshold, energy::section(dir)?)?;
 
     let target = dir.join("report.html");
     let folder = dir.join("figures");

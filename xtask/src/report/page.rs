@@ -5,21 +5,30 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::arms::tasks;
 use super::figure::dark_colours;
-use super::read::{Curves, Results, Spec};
+use super::read::{Curves, Results, Spec, Weights};
 use super::view::{Sweep, inks};
-use super::{ablation, differences, headline, inference, learning, results, sources};
+use super::{ablation, devices, differences, headline, inference, learning, results, sources};
 
 /// The page, as HTML.
-pub(super) fn page(spec: &Spec, table: &Results, curves: &Curves, energy: Option<Markup>) -> Result<String> {
+pub(super) fn page(
+    spec: &Spec,
+    table: &Results,
+    curves: &Curves,
+    weights: &Weights,
+    threshold: f64,
+    energy: Option<Markup>,
+) -> Result<String> {
     let tasks = tasks(table);
     let tuning = table.runs.iter().any(|run| run.validation_accuracy.is_some());
-    let sweep = Sweep { spec, results: table, curves, tasks: &tasks, tuning, inks: inks(&tasks) };
+    let sweep =
+        Sweep { spec, results: table, curves, weights, threshold, tasks: &tasks, tuning, inks: inks(&tasks) };
     let sections = [
         ("results", "Results", results::section(&sweep)?),
         ("differences", "Paired differences", differences::section(&sweep)?),
         ("learning", "Learning and over-training", learning::section(&sweep)?),
         ("inference", "Stochastic inference", inference::section(&sweep)?),
         ("ablation", "Ablation of the four signals", ablation::section(&sweep)),
+        ("devices", "Devices and their imperfections", devices::section(&sweep)?),
         ("energy", "Energy, latency, area", energy),
         ("runs", "Settings, runs and how to repeat them", Some(sources::section(&sweep))),
     ];

@@ -1,4 +1,4 @@
-//! The files of a sweep, checked: `folder.json`, `sweep.toml`, `results.csv`, `curves.csv`.
+//! The files of a sweep, checked: `folder.json`, `sweep.toml`, `results.csv`, `curves.csv`, `weights.json`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use csv::StringRecord;
 use serde::Deserialize;
 
+use crate::record::{FOLLOWED, Histogram};
 use crate::sweep::Manifest;
 
 const RESULTS: &[&str] = &[
@@ -74,10 +75,23 @@ pub(super) struct Run {
     pub(super) sampled: Vec<Option<f64>>,
     pub(super) seconds: Option<f64>,
     pub(super) samples_per_second: Option<f64>,
+    pub(super) counts: Counts,
     /// Values of [`Results::settings`], in that order.
     pub(super) settings: Vec<String>,
     /// For each of [`SIGNALS`], whether it is binary stochastic; `None` when the columns are not there.
     pub(super) signals: Option<[bool; 4]>,
+}
+
+/// Events of training, by weight or by presented sample; `None` where a column is not there or its cell is empty.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counts {
+    pub(super) pulses_per_weight: Option<f64>,
+    pub(super) carry_pulses_per_weight: Option<f64>,
+    pub(super) conversions_per_sample: Option<f64>,
+    pub(super) comparisons_per_sample: Option<f64>,
+    pub(super) random_bits_per_sample: Option<f64>,
+    pub(super) carry_conversions_per_sample: Option<f64>,
+    pub(super) carry_comparisons_per_sample: Option<f64>,
 }
 
 /// `results.csv`, in the order of the file.
@@ -98,10 +112,15 @@ pub(super) struct Epoch {
     pub(super) train_accuracy: Option<f64>,
     pub(super) test_accuracy: Option<f64>,
     pub(super) test_nats: Option<f64>,
+    /// Where the devices that the run followed stand in their window; none for weights in software.
+    pub(super) devices: Vec<f64>,
 }
 
 /// `curves.csv`: the epochs of each run, increasing.
 pub(super) type Curves = BTreeMap<String, Vec<Epoch>>;
+
+/// `weights.json`: where the weights of each layer lie, for each run on devices.
+pub(super) type Weights = BTreeMap<String, Vec<Histogram>>;
 
 /// Reads `folder.json` and `sweep.toml`.
 pub(super) fn spec(dir: &Path) -> Result<Spec> {
@@ -149,6 +168,7 @@ pub(super) fn results(path: &Path) -> Result<Results> {
             sampled: (sample_counts.iter()).map(|(_, column)| row.fraction(column)).collect::<Result<_>>()?,
             seconds: row.number("train_seconds")?,
             samples_per_second: row.number("train_samples_per_second")?,
+            counts: row.counts()?,
             settings: settings.iter().map(|name| row.text(name).to_owned()).collect(),
             signals: row.signals()?,
         };
@@ -175,6 +195,10 @@ pub(super) fn results(path: &Path) -> Result<Results> {
 /// Reads `curves.csv`.
 pub(super) fn curves(path: &Path) -> Result<Curves> {
     let table = Table::read(path, CURVES)?;
+    let followed: Vec<String> = (0..FOLLOWED)
+        .map(|k| format!("device_{k}_window_fraction"))
+        .filter(|column| table.has(column))
+        .collect();
     let mut curves = Curves::new();
     for row in table.rows() {
         let point = Epoch {
@@ -182,6 +206,10 @@ pub(super) fn curves(path: &Path) -> Result<Curves> {
             train_accuracy: row.fraction("train_accuracy")?,
             test_accuracy: row.fraction("test_accuracy")?,
             test_nats: row.number("test_cross_entropy_nats")?,
+            devices: followed
+                .iter()
+                .filter_map(|column| row.number(column).transpose())
+                .collect::<Result<_>>()?,
         };
         let curve = curves.entry(row.name("run")?).or_default();
         if curve.last().is_some_and(|last| last.number >= point.number) {
@@ -190,6 +218,15 @@ pub(super) fn curves(path: &Path) -> Result<Curves> {
         curve.push(point);
     }
     Ok(curves)
+}
+
+/// Reads `weights.json`; sweeps of weights in software, and old ones, have none.
+pub(super) fn weights(path: &Path) -> Result<Weights> {
+    if !path.exists() {
+        return Ok(Weights::new());
+    }
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
 
 /// A file of comma separated values with a header line.
@@ -223,6 +260,10 @@ impl Table {
         }
         let rows = reader.records().collect::<Result<_, _>>().map_err(|error| anyhow!("{file}: {error}"))?;
         Ok(Self { file, header, rows })
+    }
+
+    fn has(&self, column: &str) -> bool {
+        self.header.iter().any(|name| name == column)
     }
 
     fn rows(&self) -> impl Iterator<Item = Row<'_>> {
@@ -284,6 +325,23 @@ impl<'a> Row<'a> {
         self.parsed(column, "a number").map(Some)
     }
 
+    /// As [`Row::number`], of a column that need not be there.
+    fn number_if_there(&self, column: &str) -> Result<Option<f64>> {
+        if self.table.has(column) { self.number(column) } else { Ok(None) }
+    }
+
+    fn counts(&self) -> Result<Counts> {
+        Ok(Counts {
+            pulses_per_weight: self.number_if_there("pulses_per_weight")?,
+            carry_pulses_per_weight: self.number_if_there("carry_pulses_per_weight")?,
+            conversions_per_sample: self.number_if_there("conversions_per_sample")?,
+            comparisons_per_sample: self.number_if_there("comparisons_per_sample")?,
+            random_bits_per_sample: self.number_if_there("random_bits_per_sample")?,
+            carry_conversions_per_sample: self.number_if_there("carry_conversions_per_sample")?,
+            carry_comparisons_per_sample: self.number_if_there("carry_comparisons_per_sample")?,
+        })
+    }
+
     fn fraction(&self, column: &str) -> Result<Option<f64>> {
         let value = self.number(column)?;
         if let Some(value) = value.filter(|value| !(0.0..=1.0).contains(value)) {
@@ -293,7 +351,7 @@ impl<'a> Row<'a> {
     }
 
     fn signals(&self) -> Result<Option<[bool; 4]>> {
-        if !SIGNALS.iter().all(|signal| self.table.header.iter().any(|name| name == *signal)) {
+        if !SIGNALS.iter().all(|signal| self.table.has(signal)) {
             return Ok(None);
         }
         let mut binary = [false; 4];

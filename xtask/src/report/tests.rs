@@ -28,21 +28,26 @@ fn row(rule: &str, seed: u32, test: &str, validation: &str, gain: &str, signals:
 }
 
 fn folder(results: &str, curves: &str) -> tempfile::TempDir {
+    folder_of(&format!("{RESULTS}{results}"), &format!("{CURVES}{curves}"))
+}
+
+/// The folder of a sweep with these tables.
+pub(super) fn folder_of(results: &str, curves: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("folder.json"), FOLDER).unwrap();
     std::fs::write(dir.path().join("sweep.toml"), SPEC).unwrap();
-    std::fs::write(dir.path().join("results.csv"), format!("{RESULTS}{results}")).unwrap();
-    std::fs::write(dir.path().join("curves.csv"), format!("{CURVES}{curves}")).unwrap();
+    std::fs::write(dir.path().join("results.csv"), results).unwrap();
+    std::fs::write(dir.path().join("curves.csv"), curves).unwrap();
     dir
 }
 
 fn page(results: &str, curves: &str) -> String {
     let dir = folder(results, curves);
-    std::fs::read_to_string(render(dir.path()).unwrap()).unwrap()
+    std::fs::read_to_string(render(dir.path(), super::THRESHOLD).unwrap()).unwrap()
 }
 
 fn failure(dir: &Path) -> String {
-    format!("{:#}", render(dir).unwrap_err())
+    format!("{:#}", render(dir, super::THRESHOLD).unwrap_err())
 }
 
 /// Runs at seeds 1, 2 and so on.
@@ -223,7 +228,7 @@ fn missing_files_and_columns_are_named() {
 #[test]
 fn nothing_temporary_stays_behind() {
     let dir = folder("", "");
-    render(dir.path()).unwrap();
+    render(dir.path(), super::THRESHOLD).unwrap();
     let mut names: Vec<_> = dir.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["curves.csv", "figures", "folder.json", "report.html", "results.csv", "sweep.toml"]);
@@ -241,7 +246,7 @@ fn a_terminal_gets_the_headline_table() {
 fn every_figure_stands_in_a_file_of_its_own_too() {
     let results = seeds("bs", &["0.982", "0.983"], "bbbb") + &seeds("hp-relu", &["0.98", "0.98"], "hhhh");
     let folder = folder(&results, "");
-    let page = std::fs::read_to_string(render(folder.path()).unwrap()).unwrap();
+    let page = std::fs::read_to_string(render(folder.path(), super::THRESHOLD).unwrap()).unwrap();
     let mut files: Vec<String> = std::fs::read_dir(folder.path().join("figures"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::arms::{Arm, Family, Task, ablation};
 use super::figure::{Ink, Point, Series};
-use super::read::{Curves, Results, Run, Spec};
+use super::read::{Curves, Results, Run, Spec, Weights};
 use super::stats::Estimate;
 
 /// More lines than this in one panel, and only the best arm of each rule is drawn.
@@ -18,6 +18,9 @@ pub(super) struct Sweep<'a> {
     pub(super) spec: &'a Spec,
     pub(super) results: &'a Results,
     pub(super) curves: &'a Curves,
+    pub(super) weights: &'a Weights,
+    /// Accuracy, in per cent, at which it is asked what a rule needs of its devices.
+    pub(super) threshold: f64,
     pub(super) tasks: &'a [Task<'a>],
     /// Whether runs were measured on the validation split: such a sweep chooses settings, it proves nothing.
     pub(super) tuning: bool,

@@ -212,6 +212,39 @@ fn device(get: &Get<'_>, name: &str) -> Result<Device, (&'static str, String)> {
     Device::try_from(spec).map_err(|error| ("device", error.to_string()))
 }
 
+/// What a device file says itself of what the setting `key` changes, in the setting's unit; `None` where it says it in
+/// another form, or nothing of the kind.
+pub fn file_value(key: &str, device: &Device) -> Option<f64> {
+    let spec = device.spec();
+    let normal = |spread: Spread| match spread {
+        Spread::Normal(sigma) => Some(sigma),
+        Spread::LogNormal(sigma) => (sigma == 0.0).then_some(0.0),
+    };
+    match key {
+        "device-levels" => spec.response.as_ref().and_then(pulses_of),
+        "device-nonlinearity" => match &spec.response {
+            Some(Response::Exponential(p)) => {
+                (p.nonlinearity_down == -p.nonlinearity_up).then_some(p.nonlinearity_up)
+            }
+            Some(Response::ConstantStep(p)) => (p.step_up == p.step_down).then_some(0.0),
+            _ => None,
+        },
+        "device-step-spread" => normal(spec.device_to_device.step),
+        "device-window-spread" => {
+            let [low, high] = [spec.device_to_device.g_min, spec.device_to_device.g_max];
+            if low == high { normal(low) } else { None }
+        }
+        "device-cycle-noise" => {
+            let noise = &spec.cycle_to_cycle;
+            (noise.of_nominal_step == 0.0 && noise.of_window == 0.0).then_some(noise.of_step)
+        }
+        "device-read-noise" => (spec.read_noise.relative == 0.0)
+            .then(|| spec.read_noise.absolute.0 / device.window().range_siemens()),
+        "device-stuck" => Some(spec.faults.total()),
+        _ => None,
+    }
+}
+
 /// Pulses that nominal steps need from end to end of the window; `None` for measured tables.
 fn pulses_of(response: &Response) -> Option<f64> {
     let [up, down] = match response {
@@ -248,7 +281,9 @@ fn scale_steps(response: &mut Option<Response>, factor: f64) {
 /// The setting that can mend a problem.
 fn mending_key(problem: &MatrixProblem) -> &'static str {
     match problem {
-        MatrixProblem::NoResponse { .. } | MatrixProblem::NoStep { .. } => "device",
+        MatrixProblem::NoResponse { .. }
+        | MatrixProblem::NoStep { .. }
+        | MatrixProblem::ReadVoltage { .. } => "device",
         MatrixProblem::WeightRange { .. } => "weight-range",
         MatrixProblem::ReferenceFraction { .. } => "mapping",
         MatrixProblem::Refresh { .. } => "refresh-period",
@@ -264,7 +299,6 @@ fn mending_key(problem: &MatrixProblem) -> &'static str {
         MatrixProblem::Trains { .. } => "train-length",
         MatrixProblem::DacBits { .. } => "dac-bits",
         MatrixProblem::OutputConverter { .. } => "adc-range",
-        MatrixProblem::ReadVoltage { .. } => "device",
         MatrixProblem::VerifiedDigits => "digits",
         MatrixProblem::Offset { .. } => "forward-offset",
         MatrixProblem::WireResistance { .. } => "wire-ohms",
@@ -272,5 +306,32 @@ fn mending_key(problem: &MatrixProblem) -> &'static str {
         MatrixProblem::Fidelity => "map-refresh",
         MatrixProblem::Tiling { .. } => "array-size",
         MatrixProblem::DigitalSumsWithoutAdc => "partial-sums",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_file_is_read_in_the_units_of_the_settings() {
+        let of = |name: &str| devices::read(Path::new(name)).unwrap();
+        let (moderate, silver) = (of("mod"), of("ag-a-si"));
+        let cases = [
+            ("device-levels", Some(64.0), Some(2.0 / (1.0 / 97.0 + 1.0 / 100.0))),
+            // Soft bounds have no label of NeuroSim's law; of silver the two labels differ.
+            ("device-nonlinearity", None, None),
+            ("device-step-spread", Some(0.3), Some(0.0)),
+            ("device-window-spread", Some(0.0), Some(0.0)),
+            // Given as a part of the window.
+            ("device-cycle-noise", Some(0.5), None),
+            ("device-read-noise", Some(0.0), Some(0.0)),
+            ("device-stuck", Some(0.0), Some(0.0)),
+            ("wire-ohms", None, None),
+        ];
+        for (key, first, second) in cases {
+            assert_eq!(file_value(key, &moderate), first, "{key}");
+            assert_eq!(file_value(key, &silver), second, "{key}");
+        }
     }
 }

@@ -37,6 +37,7 @@ use thiserror::Error;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use hardware::file_value;
 pub use keys::{KEYS, Value, near_miss, parse_network};
 pub use run::{Run, SplitSpec};
 

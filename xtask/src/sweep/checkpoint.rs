@@ -188,7 +188,7 @@ mod tests {
         let checkpoint = some_checkpoint();
         let bytes = encode("abc", &checkpoint).unwrap();
         assert_eq!(said(&decode("abc", &bytes).unwrap()), said(&checkpoint));
-        let other = format!("{:#}", decode("abd", &bytes).err().unwrap());
+        let other = format!("{:#}", decode("xyz", &bytes).err().unwrap());
         assert_eq!(other, "it is of the run abc");
     }
 

@@ -35,7 +35,7 @@ use crate::failure::{Failure, Outcome};
 use crate::record::{EpochRecord, Histogram, RunRecord, to_csv};
 use crate::spec::{self, Included, Run, Value};
 use crate::train::Checkpoint;
-use crate::workspace::{self, write_atomically};
+use crate::workspace::{self, write_all_atomically, write_atomically};
 
 /// Version of the layout and of what a run is. A change after which old runs are not what new ones would be counts it up.
 const FORMAT: u32 = 1;
@@ -352,7 +352,6 @@ impl RunFolder {
         // For people only: it is the lock that counts, and a process that died holds none.
         let _ = lock.set_len(0).and_then(|()| lock.write_all(holder().as_bytes()));
         remove_leftovers(&self.dir)?;
-        write_if_new(&self.path(SETTINGS), self.settings.as_bytes())?;
         Ok(Claim::Held(Held { folder: self, _lock: lock }))
     }
 
@@ -456,8 +455,11 @@ impl Held<'_> {
 
     /// Keeps a checkpoint and the learning curve up to it.
     pub fn keep(&self, run: &Run, checkpoint: &Checkpoint) -> Result<()> {
-        self.write(METRICS, &metrics(run, &checkpoint.curve)?)?;
-        self.write(CHECKPOINT, &checkpoint::encode(&self.folder.name, checkpoint)?)
+        self.write(&[
+            (SETTINGS, self.folder.settings.as_bytes()),
+            (METRICS, &metrics(run, &checkpoint.curve)?),
+            (CHECKPOINT, &checkpoint::encode(&self.folder.name, checkpoint)?),
+        ])
     }
 
     /// Keeps the result, and then says that the run is done. With `checkpoint`, the trained network is kept too.
@@ -467,18 +469,18 @@ impl Held<'_> {
             activity: record.activity.clone(),
             histograms: record.histograms.clone(),
         };
-        let mut files =
-            vec![(METRICS, metrics(run, &record.curve)?), (RESULT, serde_json::to_vec_pretty(&kept)?)];
-        if let Some(checkpoint) = checkpoint {
-            files.push((CHECKPOINT, checkpoint::encode(&self.folder.name, checkpoint)?));
-        }
-        let mut done = format!("{}  {SETTINGS}\n", hexadecimal(&Sha256::digest(&self.folder.settings)));
+        let (metrics, result) = (metrics(run, &record.curve)?, serde_json::to_vec_pretty(&kept)?);
+        let trained = checkpoint.map(|trained| checkpoint::encode(&self.folder.name, trained)).transpose()?;
+        let mut files: Vec<(&str, &[u8])> =
+            vec![(SETTINGS, self.folder.settings.as_bytes()), (METRICS, &metrics), (RESULT, &result)];
+        files.extend(trained.as_deref().map(|trained| (CHECKPOINT, trained)));
+        self.write(&files)?;
+        let mut done = String::new();
         for (file, contents) in &files {
-            self.write(file, contents)?;
             let _ = writeln!(done, "{}  {file}", hexadecimal(&Sha256::digest(contents)));
         }
-        self.write(DONE, done.as_bytes())?;
-        if checkpoint.is_none() {
+        self.write(&[(DONE, done.as_bytes())])?;
+        if trained.is_none() {
             self.remove(CHECKPOINT)?;
         }
         Ok(())
@@ -486,7 +488,7 @@ impl Held<'_> {
 
     /// Keeps why the run failed.
     pub fn fail(&self, message: &str) -> Result<()> {
-        self.write(FAILED, message.as_bytes())
+        self.write(&[(FAILED, message.as_bytes())])
     }
 
     /// Adds a line to the log of the run. A log that cannot be written is no reason to lose a run.
@@ -495,8 +497,10 @@ impl Held<'_> {
         let _ = file.and_then(|mut file| writeln!(file, "{} {message}", now()));
     }
 
-    fn write(&self, file: &str, contents: &[u8]) -> Result<()> {
-        write_atomically(&self.folder.path(file), contents)
+    fn write(&self, files: &[(&str, &[u8])]) -> Result<()> {
+        let files: Vec<_> =
+            files.iter().map(|(file, contents)| (self.folder.path(file), *contents)).collect();
+        write_all_atomically(&files)
     }
 
     fn remove(&self, file: &str) -> Result<()> {

@@ -8,6 +8,7 @@ use clap::Args;
 use super::folder::Folder;
 use super::{conclude, tell_results};
 use crate::failure::{Failure, Outcome};
+use crate::report;
 
 /// `cargo xtask sweep merge`
 #[derive(Args)]
@@ -47,7 +48,7 @@ impl Merge {
                 target.copy_from(&source)?;
             }
         }
-        let done = conclude(&folder, &sweep)?.map_or(0, |conclusion| conclusion.done);
+        let done = conclude(&folder, &sweep, report::THRESHOLD)?.map_or(0, |conclusion| conclusion.done);
         println!("{done} of {} runs are done", sweep.runs.len());
         tell_results(&folder);
         Ok(())

@@ -4,6 +4,7 @@
 //! checkpoint where there is one, and gets the same bits: so starting again, several processes on one folder, shards on
 //! several machines and a cluster's queue are all the same thing.
 
+pub mod bench;
 mod checkpoint;
 mod collect;
 mod diff;
@@ -257,7 +258,7 @@ impl How {
         if let Some(Shard { part, parts }) = self.shard {
             println!("part {part} of {parts}: {line}");
             println!("when all parts are done: cargo xtask report {}", folder.dir().display());
-        } else if conclude(folder, sweep)?.is_some() {
+        } else if conclude(folder, sweep, report::THRESHOLD)?.is_some() {
             print!("{}", report::summary(folder.dir())?);
             println!("\n{line}");
             tell_results(folder);
@@ -298,11 +299,11 @@ pub struct Conclusion {
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn conclude(folder: &Folder, sweep: &spec::Sweep) -> anyhow::Result<Option<Conclusion>> {
+pub fn conclude(folder: &Folder, sweep: &spec::Sweep, threshold: f64) -> anyhow::Result<Option<Conclusion>> {
     let _lock = folder.lock()?;
     match collect::collect(folder, sweep)? {
         0 => Ok(None),
-        done => Ok(Some(Conclusion { done, page: report::render(folder.dir())? })),
+        done => Ok(Some(Conclusion { done, page: report::render(folder.dir(), threshold)? })),
     }
 }
 

@@ -3,6 +3,7 @@
 use bitpulse_core::SeedPath;
 use bitpulse_device::{WriteVerify, Writing};
 
+use super::digit::Reading;
 use super::spec::{Carry, CarryRead, Restore, Transfer};
 use super::update::slots_row_by_row;
 use super::{CrossbarMatrix, Digits, Scratch};
@@ -27,23 +28,21 @@ impl CrossbarMatrix {
     /// Reads digit `low` row by row, gives the next digit one pulse for every whole carry, and brings `low` back.
     fn carry_digit(&mut self, low: usize, base: u16, carry: Carry, chop: bool, at: SeedPath) {
         let width = self.shape.outputs;
-        let mut values = std::mem::take(&mut self.scratch.values);
-        let mut other = std::mem::take(&mut self.scratch.other);
+        let mut reading = std::mem::take(&mut self.scratch.reading);
         let mut cells = std::mem::take(&mut self.scratch.cells);
         let mut counts = std::mem::take(&mut self.scratch.counts);
-        values.resize(width, 0.0);
-        other.resize(width, 0.0);
+        reading.resize(width);
         // What one pulse of the next digit is worth in this one.
         let whole = f32::from(base) * self.digits[low + 1].step;
         let per_whole = 1.0 / whole;
         for row in 0..self.shape.inputs {
             let at = at.index(row as u64);
-            self.read_digit(low, row, carry.read, whole, at.child("read"), &mut values, &mut other);
+            self.read_digit(low, row, carry.read, whole, at.child("read"), &mut reading);
             cells.clear();
             counts.clear();
             let first = row * width;
             let most = i32::from(carry.most_pulses);
-            for (k, v) in values.iter_mut().enumerate() {
+            for (k, v) in reading.v.iter_mut().enumerate() {
                 // The cast truncates: a whole carry is one that the digit has reached.
                 let count = ((*v * per_whole) as i32).clamp(-most, most) as i16;
                 if count != 0 {
@@ -73,11 +72,11 @@ impl CrossbarMatrix {
                     let at = at.child("rewrite");
                     if chop {
                         digit.sign = -digit.sign;
-                        digit.program(first, &values, Writing::Verify(verify), at, pass);
+                        digit.program(first, &reading.v, Writing::Verify(verify), at, pass);
                         digit.sign = -digit.sign;
                     } else {
                         for &cell in &cells {
-                            let v = values[cell as usize - first];
+                            let v = reading.v[cell as usize - first];
                             let at = at.index(u64::from(cell));
                             digit.program(cell as usize, &[v], Writing::Verify(verify), at, pass);
                         }
@@ -98,8 +97,7 @@ impl CrossbarMatrix {
         if chop {
             self.digits[low].sign = -self.digits[low].sign;
         }
-        self.scratch.values = values;
-        self.scratch.other = other;
+        self.scratch.reading = reading;
         self.scratch.cells = cells;
         self.scratch.counts = counts;
     }
@@ -112,10 +110,10 @@ impl CrossbarMatrix {
         read: CarryRead,
         whole: f32,
         at: SeedPath,
-        values: &mut [f32],
-        other: &mut [f32],
+        reading: &mut Reading,
     ) {
-        self.digits[digit].read_row(row, at, values, other);
+        self.digits[digit].read_row(row, at, reading);
+        let values = &mut reading.v;
         let devices = self.digits[digit].devices();
         let siemens = self.digits[digit].row_siemens(row);
         let pass = &mut self.activity.carry;
@@ -150,15 +148,13 @@ impl CrossbarMatrix {
         let turn = self.updates / u64::from(transfer.period) - 1;
         let row = (turn % self.shape.inputs as u64) as usize;
         let width = self.shape.outputs;
-        let mut values = std::mem::take(&mut self.scratch.values);
-        let mut other = std::mem::take(&mut self.scratch.other);
-        values.resize(width, 0.0);
-        other.resize(width, 0.0);
+        let mut reading = std::mem::take(&mut self.scratch.reading);
+        reading.resize(width);
         let step = self.digits[1].step;
-        self.read_digit(0, row, transfer.read, step, at.child("read"), &mut values, &mut other);
+        self.read_digit(0, row, transfer.read, step, at.child("read"), &mut reading);
         let (mut cells, mut counts) = (Vec::new(), Vec::new());
         let mut rng = at.child("rounding").rng();
-        for (k, v) in values.iter().enumerate() {
+        for (k, v) in reading.v.iter().enumerate() {
             let cell = row * width + k;
             let pulses = transfer.rate as f32 * v / step;
             let count = if let Some(held) = self.buffer.get_mut(cell) {
@@ -176,7 +172,8 @@ impl CrossbarMatrix {
             }
         }
         if !self.buffer.is_empty() {
-            self.activity.carry.macs += width as u64;
+            // One addition to the buffer for every cell.
+            self.activity.carry.adds += width as u64;
         }
         if !cells.is_empty() {
             self.mark(row as u32);
@@ -185,8 +182,7 @@ impl CrossbarMatrix {
             pass.pulse_slots += slots_row_by_row(&cells, &counts, width);
             self.digits[1].pulse_cells(&cells, &counts, at.child("pulses"), lists, pass);
         }
-        self.scratch.values = values;
-        self.scratch.other = other;
+        self.scratch.reading = reading;
     }
 
     /// Refreshes one-sided pairs of which one device nears its upper bound.
@@ -195,13 +191,13 @@ impl CrossbarMatrix {
             Digits::Positional { carry: Carry { restore: Restore::WriteVerify(verify), .. }, .. } => verify,
             _ => REFRESH,
         };
-        let mut values = vec![0.0; self.shape.outputs];
-        let mut other = values.clone();
+        let mut reading = Reading::default();
+        reading.resize(self.shape.outputs);
         for digit in 0..self.digits.len() {
             for row in 0..self.shape.inputs {
                 let at = at.index(digit as u64).index(row as u64);
                 let pass = &mut self.activity.carry;
-                if self.digits[digit].refresh_row(row, above, verify, at, &mut values, &mut other, pass) {
+                if self.digits[digit].refresh_row(row, above, verify, at, &mut reading, pass) {
                     self.mark(row as u32);
                 }
             }

@@ -50,6 +50,22 @@ pub(super) struct Lists {
     counts: Vec<i16>,
 }
 
+/// One row of a digit as it is read, and room for the devices that are subtracted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reading {
+    /// Digits of the row's cells.
+    pub(super) v: Vec<f32>,
+    minus: Vec<f32>,
+}
+
+impl Reading {
+    /// Makes room for `width` cells.
+    pub(super) fn resize(&mut self, width: usize) {
+        self.v.resize(width, 0.0);
+        self.minus.resize(width, 0.0);
+    }
+}
+
 /// Which devices of a digit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -268,7 +284,8 @@ impl Digit {
     }
 
     /// Reads the digit `v` of every cell of a row, with read noise.
-    pub(super) fn read_row(&self, row: usize, at: SeedPath, v: &mut [f32], other: &mut [f32]) {
+    pub(super) fn read_row(&self, row: usize, at: SeedPath, reading: &mut Reading) {
+        let Reading { v, minus } = reading;
         let first = row * v.len();
         self.plus.read(first, at.child("plus"), v);
         let scale = self.sign * self.per_siemens;
@@ -279,10 +296,10 @@ impl Digit {
                 }
                 return;
             }
-            Minus::Each(references) => other.copy_from_slice(&references[first..first + v.len()]),
-            Minus::Device(population) => population.read(first, at.child("minus"), other),
+            Minus::Each(references) => minus.copy_from_slice(&references[first..first + v.len()]),
+            Minus::Device(population) => population.read(first, at.child("minus"), minus),
         }
-        for (v, m) in v.iter_mut().zip(other) {
+        for (v, m) in v.iter_mut().zip(minus) {
             *v = scale * (*v - *m);
         }
     }
@@ -348,30 +365,36 @@ impl Digit {
         above: f32,
         verify: WriteVerify,
         at: SeedPath,
-        v: &mut [f32],
-        other: &mut [f32],
+        reading: &mut Reading,
         activity: &mut PassActivity,
     ) -> bool {
         let Minus::Device(minus) = &self.minus else { return false };
         let window = self.plus.device().window();
         let limit = window.conductance(f64::from(above)).0 as f32;
-        let first = row * v.len();
-        let cells = first..first + v.len();
+        let width = reading.v.len();
+        let first = row * width;
+        let cells = first..first + width;
         let worn: Vec<usize> = cells
             .filter(|&cell| self.plus.conductances()[cell].max(minus.conductances()[cell]) > limit)
             .collect();
-        self.read_row(row, at.child("read"), v, other);
+        self.read_row(row, at.child("read"), reading);
         activity.reads += 1;
         activity.driven_lines += 1;
-        activity.driven_cells += v.len() as u64 * 2;
-        activity.comparisons += v.len() as u64 * 2;
+        activity.driven_cells += width as u64 * 2;
+        activity.comparisons += width as u64 * 2;
         for &cell in &worn {
             let at = at.index(cell as u64);
             // Both devices are reset in one slot of a full RESET pulse each, which ends at the lower bound.
             self.program(cell, &[0.0], Writing::Exact, at, activity);
             activity.reset_pulses += 2;
             activity.pulse_slots += 1;
-            self.program(cell, &[v[cell - first]], Writing::Verify(verify), at.child("write"), activity);
+            self.program(
+                cell,
+                &[reading.v[cell - first]],
+                Writing::Verify(verify),
+                at.child("write"),
+                activity,
+            );
         }
         !worn.is_empty()
     }

@@ -12,7 +12,7 @@ use bitpulse_core::{Activity, Readout, SeedPath, Shape, Signals, State, StateErr
 use bitpulse_device::{Elapsed, Lifetime, Population, Writing};
 use rand_distr::{Distribution, StandardNormal};
 
-use digit::{Digit, Lists};
+use digit::{Digit, Lists, Reading};
 pub use spec::{
     Carry, CarryRead, Converters, Digits, Gate, Mapping, MatrixProblem, MatrixSpec, OutputConverter,
     Reference, Restore, Trains, Transfer, Write,
@@ -111,8 +111,7 @@ struct Scratch {
     /// Rows whose devices were pulsed since the weights were last drawn up.
     dirty: Vec<u32>,
     is_dirty: Vec<bool>,
-    values: Vec<f32>,
-    other: Vec<f32>,
+    reading: Reading,
     lists: Lists,
 }
 
@@ -132,6 +131,9 @@ impl CrossbarMatrix {
     ///
     /// # Errors
     /// As [`MatrixSpec::check`].
+    ///
+    /// # Panics
+    /// Never: what could be wrong with the converters is checked first.
     pub fn new(spec: &MatrixSpec, shape: Shape, at: SeedPath) -> Result<Self, MatrixErrors> {
         spec.check().map_err(MatrixErrors)?;
         let significances = spec.significances();

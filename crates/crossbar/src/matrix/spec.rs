@@ -446,6 +446,9 @@ impl MatrixSpec {
     }
 
     /// Current at a sensed line for `z = 1`: all digits joined at the scale of the highest.
+    ///
+    /// # Panics
+    /// If there are no digits, which [`MatrixSpec::check`] refuses.
     pub fn amperes_per_unit(&self) -> Amperes {
         let highest = f64::from(*self.significances().last().expect("a weight has at least one digit"));
         let per_window = match self.mapping {

@@ -99,9 +99,18 @@ fn spikes(values: &[f64], one_run: impl Fn(usize) -> bool, floor: f64) -> Vec<bo
     let scale = (1.4826 * median(&mut bends)).max(floor);
     let mut marks = vec![false; values.len()];
     for &k in &inner {
-        // A spike bends its neighbours half as much: only the sharpest of three is one.
-        let sharpest = |other: usize| !inner.contains(&other) || bend(other) <= bend(k);
-        marks[k] = bend(k) > 8.0 * scale && sharpest(k - 1) && sharpest(k + 1);
+        if bend(k) <= 8.0 * scale {
+            continue;
+        }
+        // A spike bends its neighbours half as much: only the sharpest of three is one. Where a run begins or ends with a
+        // spike, it bends its one neighbour and nothing beyond.
+        let beside = |other: usize| inner.contains(&other).then(|| bend(other));
+        let quiet = |other: Option<f64>| other.is_some_and(|other| other < 0.25 * bend(k));
+        match (beside(k - 1), beside(k + 1)) {
+            (None, after) if quiet(after) => marks[k - 1] = true,
+            (before, None) if quiet(before) => marks[k + 1] = true,
+            (before, after) => marks[k] = before.into_iter().chain(after).all(|other| other <= bend(k)),
+        }
     }
     marks
 }
@@ -513,5 +522,27 @@ impl LeastSquaresProblem<f64, Dyn, Dyn> for Problem<'_> {
             jacobian.set_column(i, &slope);
         }
         Some(jacobian)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spikes_are_found_inside_and_at_the_ends_of_runs() {
+        // Ten readings up, ten down, with a ripple; a spike at every place in turn.
+        let clean: Vec<f64> = (0..20)
+            .map(|k| 0.1 + 0.05 * f64::from(if k < 10 { k } else { 19 - k }) + 0.002 * f64::from(k * 7 % 5))
+            .collect();
+        let one_run = |k: usize| k != 9;
+        assert!(!spikes(&clean, one_run, 1e-3).contains(&true));
+        for spoilt in 0..20 {
+            let mut values = clean.clone();
+            values[spoilt] += 0.9;
+            let marks = spikes(&values, one_run, 1e-3);
+            let found: Vec<usize> = (0..20).filter(|&k| marks[k]).collect();
+            assert_eq!(found, [spoilt], "a spike at {spoilt}");
+        }
     }
 }

@@ -21,8 +21,14 @@ pub(crate) struct Trial {
 pub(crate) const TRIALS: [Trial; 6] = [
     Trial { name: "c2c of window", noise: OF_WINDOW, read_us: 0.0, devices: 1, spread: false },
     Trial { name: "c2c of step", noise: OF_STEP, read_us: 0.0, devices: 1, spread: false },
-    Trial { name: "and half the read noise", noise: OF_WINDOW, read_us: 0.05, devices: 1, spread: false },
-    Trial { name: "and equal read noise", noise: OF_WINDOW, read_us: 0.1, devices: 1, spread: false },
+    Trial {
+        name: "c2c, half as much read noise",
+        noise: OF_WINDOW,
+        read_us: 0.05,
+        devices: 1,
+        spread: false,
+    },
+    Trial { name: "c2c, as much read noise", noise: OF_WINDOW, read_us: 0.1, devices: 1, spread: false },
     Trial { name: "4 equal devices", noise: OF_WINDOW, read_us: 0.05, devices: 4, spread: false },
     Trial { name: "8 unequal devices", noise: OF_WINDOW, read_us: 0.05, devices: 8, spread: true },
 ];
