@@ -59,17 +59,17 @@ impl Direct {
         let mut front = Packed::new(*cols)?;
         // Conductances of the front nodes to known potentials.
         let mut ground = vec![along.far_siemens; *cols];
-        let mut scratch = Scratch::new(*cols);
+        let (mut flows, mut spare) = (vec![0.0; *cols], vec![0.0; *cols]);
         for row in 0..*rows {
             let cells = row * cols..(row + 1) * cols;
             let (g, a) = (&turned.g[cells.clone()], &across.a[cells]);
-            let h = scratch.first.as_chunks_mut::<1>().0;
-            h.fill([0.0]);
-            solve_driven::<1, 1>(across, a, *cols, Some(&[[1.0]]), h);
-            for ((ground, g), [h]) in ground.iter_mut().zip(g).zip(h) {
-                *ground += g * *h;
+            // With 1 V at its terminals and 0 V at all front nodes, a cell carries its conductance to the source.
+            spare.fill(0.0);
+            solve_driven::<1, 1>(across, a, *cols, Some(&[[1.0]]), spare.as_chunks_mut::<1>().0);
+            for ((ground, g), v) in ground.iter_mut().zip(g).zip(&spare) {
+                *ground += g * v;
             }
-            front.add_line(across.terminal_ohm, across.segment_ohm, g, a, &mut scratch.second);
+            front.add_line(across.terminal_ohm, across.segment_ohm, g, a, &mut flows);
             let r = if row + 1 == *rows { along.terminal_ohm } else { along.segment_ohm };
             if r == 0.0 {
                 steps.push(Packed::default());
@@ -82,11 +82,11 @@ impl Direct {
             for (k, ground) in ground.iter().enumerate() {
                 step.row_mut(k)[k] = 1.0 + r * ground;
             }
-            step.invert(&mut scratch.first);
+            step.invert(&mut spare);
             for (to, from) in front.0.iter_mut().zip(&step.0) {
                 *to = from / r;
             }
-            step.apply(&mut ground, &mut scratch.first);
+            step.apply(&mut ground, &mut spare);
             steps.push(step);
         }
         let cells = rows * cols;
@@ -170,18 +170,6 @@ impl Direct {
             self.volts[cells].copy_from_slice(&v);
             r = along.segment_ohm;
         }
-    }
-}
-
-/// Two rows of numbers.
-struct Scratch {
-    first: Vec<f64>,
-    second: Vec<f64>,
-}
-
-impl Scratch {
-    fn new(cols: usize) -> Self {
-        Self { first: vec![0.0; cols], second: vec![0.0; cols] }
     }
 }
 
