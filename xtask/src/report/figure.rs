@@ -192,7 +192,8 @@ impl Panel {
             for p in points {
                 // Categories stand at 0, 1, 2 and so on; their names tell more.
                 let name = self.x.ticks.iter().find(|(tick, _)| *tick == p.x).map(|(_, name)| name.as_str());
-                let x = name.filter(|name| !name.is_empty()).map_or_else(|| p.x.to_string(), str::to_owned);
+                let name = name.filter(|name| !name.is_empty()).map(|name| name.replace('\u{2212}', "-"));
+                let x = name.unwrap_or_else(|| p.x.to_string());
                 numbers.row([label.clone(), x, p.mid.to_string(), p.low.to_string(), p.high.to_string()]);
             }
         }

@@ -206,7 +206,7 @@ fn accuracies(sweep: &Sweep, ranking: &Ranking) -> Markup {
                 td { @match &row.device {
                     None => "file not found",
                     Some(device) if device.window().assumed => "assumed",
-                    Some(_) => "published",
+                    Some(_) => "given",
                 } }
                 td.n { @match endurance(row) { Some(pulses) => { (format!("{pulses:.1e}")) }, None => "not given" } }
                 @for (rule, arm) in row.arms.iter().enumerate() {

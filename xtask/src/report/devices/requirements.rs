@@ -164,7 +164,7 @@ fn found(sweep: &Sweep, lines: &[Line], panels: &[usize], title: &str, demand: &
     parts.extend(
         (!missed.is_empty()).then(|| format!("every rule misses it wherever measured in {}", list(&missed))),
     );
-    let mut text = format!("For {title}: {}.", parts.join("; "));
+    let mut text = format!("For {title}, by the means: {}.", parts.join("; "));
     if matches!(demand, Demand::Reach) {
         let short = lines.iter().filter_map(|line| {
             let mean = 100.0 * line.base?.estimate(sweep.accuracy())?.mean;

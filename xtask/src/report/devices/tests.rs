@@ -7,7 +7,7 @@ use super::super::tests::folder_of;
 use super::lines::Better;
 use super::requirements::Limit;
 
-const HEAD: &str = "run,rule,network,dataset,device,seed,epochs,batch,train_accuracy,test_accuracy,validation_accuracy,\
+const HEAD: &str = "sweep,run,rule,network,dataset,device,seed,epochs,batch,train_accuracy,test_accuracy,validation_accuracy,\
     test_cross_entropy_nats,train_seconds,train_samples_per_second,pulses_per_weight,carry_pulses_per_weight,activation,\
     fidelity,wire-ohms,adc-bits,adc-noise,device-levels,device-stuck\n";
 const CURVES: &str = "run,epoch,train_accuracy,test_accuracy,test_cross_entropy_nats,device_0_window_fraction,\
@@ -17,7 +17,7 @@ const CURVES: &str = "run,epoch,train_accuracy,test_accuracy,test_cross_entropy_
 fn run(rule: &str, device: &str, seed: u32, accuracy: f64, settings: &str) -> String {
     let name = settings.replace(',', "_");
     format!(
-        "{rule}-{device}-{name}-{seed},{rule},784-9-10,mnist,{device},{seed},5,1,0.99,{accuracy},,0.1,1,1000,7,3,sigmoid,{settings}\n"
+        "test,{rule}-{device}-{name}-{seed},{rule},784-9-10,mnist,{device},{seed},5,1,0.99,{accuracy},,0.1,1,1000,7,3,sigmoid,{settings}\n"
     )
 }
 
@@ -165,7 +165,7 @@ fn devices_are_ranked_by_their_best_rule_with_what_their_files_say() {
         "Of 3 devices the highest mean is that of BS on 2 and HP on 1. 97 % is reached by BS on 1 and HP on 0. \
          Each rule does best: BS on mod (97.50 %) and HP on mod (96.00 %).",
         "<td>mod *</td><td>BS</td><td class=\"n\">97.50</td><td class=\"n\">7</td><td class=\"n\">3</td><td class=\"n\">10</td>",
-        "<td>ag-a-si</td><td>published</td><td class=\"n\">not given</td>",
+        "<td>ag-a-si</td><td>given</td><td class=\"n\">not given</td>",
         "file not found",
     ] {
         assert!(page.contains(present), "{present}");
@@ -184,7 +184,7 @@ fn weights_and_devices_are_shown_of_runs_that_kept_them() {
     }
     let with = page(&results, &curves, Some(&weights), 97.0);
     let histogram = numbers(&with, "BS on mod, seed 1, layer 1: ");
-    assert!(histogram.contains("\nafter,-1,25,0,25\n"), "{histogram}");
+    assert!(histogram.contains("\nafter,-1.0,25,0,25\n"), "{histogram}");
     // Before, all are in the middle bin, about 0; after, half are at 1 or -1: root of 0.5.
     assert!(with.contains("the standard deviation goes from 0.000 to 0.707; the two outermost bins of a layer hold at most 50.00 %"));
     let trajectory = numbers(&with, "BS on mod, seed 1: Place");
