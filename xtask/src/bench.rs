@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use bitpulse_core::units::Ohms;
-use bitpulse_core::{Activity, PassActivity, SeedPath};
+use bitpulse_core::{Activity, SeedPath};
 use bitpulse_crossbar::{Circuit, Read, Settings, Solver, Wires};
 use bitpulse_learn::{Activation, Decay, Examples, Network, Rule, Schedule};
 use clap::{Args, ValueEnum};
@@ -215,7 +215,7 @@ fn software_bytes(activity: &Activity) -> f64 {
     let cells = activity.forward.driven_cells
         + activity.backward.driven_cells
         // A moved weight is read and written.
-        + 2 * pulses(&activity.update);
+        + 2 * activity.update.pulses();
     size_of::<f32>() as f64 * cells as f64 / activity.samples as f64
 }
 
@@ -225,13 +225,9 @@ fn software_bytes(activity: &Activity) -> f64 {
 fn device_bytes(activity: &Activity) -> f64 {
     let Activity { forward, backward, update, carry, .. } = activity;
     let floats = 2 * (forward.driven_cells + backward.driven_cells) / 4
-        + (8 + 2) * (pulses(update) + pulses(carry))
+        + (8 + 2) * (update.pulses() + carry.pulses())
         + carry.driven_cells;
     size_of::<f32>() as f64 * floats as f64 / activity.samples as f64
-}
-
-fn pulses(pass: &PassActivity) -> u64 {
-    pass.set_pulses + pass.reset_pulses
 }
 
 /// Bytes a second that one core reads from an array of `length` floats, from whichever cache holds it.
