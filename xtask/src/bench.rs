@@ -1,7 +1,9 @@
+use std::path::Path;
 use std::time::Instant;
 
-use bitpulse_core::SeedPath;
+use anyhow::Context;
 use bitpulse_core::units::Ohms;
+use bitpulse_core::{Activity, SeedPath};
 use bitpulse_crossbar::{Circuit, Read, Settings, Solver, Wires};
 use bitpulse_learn::{Activation, Decay, Examples, Network, Rule, Schedule};
 use clap::{Args, ValueEnum};
@@ -12,7 +14,8 @@ use serde_json::json;
 
 use crate::data::{self, Source};
 use crate::failure::Outcome;
-use crate::{spec, sweep};
+use crate::spec::Run;
+use crate::{spec, sweep, train};
 
 /// `cargo xtask bench`
 #[derive(Args)]
@@ -59,7 +62,7 @@ impl Bench {
         if matches!(self.group, Group::All | Group::Train) {
             let run = spec::default_run();
             let prepared = data::prepare(&self.source, std::slice::from_ref(&run))?;
-            figures.extend(train(&prepared[&run.split].train));
+            figures.extend(train(&prepared[&run.split].train)?);
         }
         if matches!(self.group, Group::All | Group::Circuit) {
             figures.extend(circuit()?);
@@ -91,32 +94,51 @@ impl Bench {
     }
 }
 
-fn train(examples: &Examples) -> Vec<Figure> {
+fn train(examples: &Examples) -> Outcome<Vec<Figure>> {
     let bs = Rule::binary_stochastic();
     let hp = Rule { activation: Activation::Relu, ..Rule::high_precision() };
     let steps = |output, hidden| Schedule { output, hidden, decay: Decay::Constant, floor: 1.0 };
     let bytes_per_second = stream_roof(784 * 256);
-    let flops = product_roof();
-    let online = |rule: &Rule, schedule: Schedule| {
-        let (rate, bytes, _) = throughput(rule, schedule, examples, 1);
-        (rate, rate * bytes / bytes_per_second)
+    let software = |rule: &Rule, schedule, batch| {
+        let init = SeedPath::root(1).child("init");
+        let network = Network::software(rule.clone(), &[784, 256, 10], init);
+        throughput(network.expect("the named rules and these widths are sound"), schedule, examples, batch)
     };
-    let (bs_rate, bs_share) = online(&bs, steps(0.06, 0.003));
-    let (hp_rate, hp_share) = online(&hp, steps(0.01, 0.01));
-    let (batch_rate, _, batch_flops) = throughput(&hp, steps(0.01 / 32.0, 0.01 / 32.0), examples, 128);
-    [
-        ("train/bs/784-256-10/batch1/software", bs_rate, bs_share),
-        ("train/hp/784-256-10/batch1/software", hp_rate, hp_share),
-        ("train/hp/784-256-10/batch128/software", batch_rate, batch_rate * batch_flops / flops),
-    ]
-    .into_iter()
-    .map(|(name, value, roofline_share)| Figure {
-        name: name.into(),
-        value,
-        unit: "samples/s",
-        roofline_share: Some(roofline_share),
-    })
-    .collect()
+    let mut figures = Vec::new();
+    let mut tell = |name: &str, rate: f64, share: f64| {
+        figures.push(Figure {
+            name: name.into(),
+            value: rate,
+            unit: "samples/s",
+            roofline_share: Some(share),
+        });
+    };
+    for (name, rule, schedule) in [
+        ("train/bs/784-256-10/batch1/software", &bs, steps(0.06, 0.003)),
+        ("train/hp/784-256-10/batch1/software", &hp, steps(0.01, 0.01)),
+    ] {
+        let found = software(rule, schedule, 1);
+        tell(name, found.rate, found.rate * software_bytes(&found.activity) / bytes_per_second);
+    }
+    let found = software(&hp, steps(0.01 / 32.0, 0.01 / 32.0), 128);
+    // Forward and update of all weights, backward of those behind the hidden layer.
+    let flops = 2.0 * f64::from(2 * (784 * 256 + 256 * 10) + 256 * 10);
+    tell("train/hp/784-256-10/batch128/software", found.rate, found.rate * flops / product_roof());
+    let run = on_devices()?;
+    let found = throughput(train::training(&run).network, run.schedule, examples, 1);
+    let share = found.rate * device_bytes(&found.activity) / bytes_per_second;
+    tell("train/bs/784-256-10/batch1/soft-bounds", found.rate, share);
+    Ok(figures)
+}
+
+/// The run of the benchmark sweep that uses no converter, on pairs of devices that are read with noise: soft bounds, steps
+/// that spread, noise of pulses and reads, and a carry.
+fn on_devices() -> Outcome<Run> {
+    let settings = ["rule=bs-pulses", "seed=1", "epochs=20", "mapping=pair", "device-read-noise=0.01"];
+    let sweep = sweep::load(Path::new("benchmark-device"), &settings.map(String::from))?;
+    let run =
+        sweep.runs.into_iter().next().context("the benchmark sweep has no run with the rule bs-pulses")?;
+    Ok(run)
 }
 
 /// Seconds to solve arrays of several sizes, from conductances to output currents. The roofline is reading every
@@ -151,13 +173,22 @@ fn circuit() -> anyhow::Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Samples a second (median of blocks), and per sample the bytes of weights that must move and the floating-point
-/// operations of a dense network.
-fn throughput(rule: &Rule, schedule: Schedule, examples: &Examples, batch: usize) -> (f64, f64, f64) {
-    const WIDTHS: [usize; 3] = [784, 256, 10];
+/// How fast a network learns.
+struct Throughput {
+    /// Samples a second, the median of the blocks.
+    rate: f64,
+    /// Of the blocks.
+    activity: Activity,
+}
+
+/// Trains with the first steps of a schedule all along.
+fn throughput(
+    mut network: Network<f32>,
+    schedule: Schedule,
+    examples: &Examples,
+    batch: usize,
+) -> Throughput {
     let seed = SeedPath::root(1);
-    let mut network = Network::<f32>::software(rule.clone(), &WIDTHS, seed.child("init"))
-        .expect("the named rules and these widths are sound");
     let mut order: Vec<u32> = (0..examples.len() as u32).collect();
     order.shuffle(&mut seed.child("shuffle").rng());
     let mut step = 0;
@@ -176,16 +207,27 @@ fn throughput(rule: &Rule, schedule: Schedule, examples: &Examples, batch: usize
         seconds.push(start.elapsed().as_secs_f64());
     }
     seconds.sort_by(f64::total_cmp);
-    let activity = network.take_activity();
+    Throughput { rate: BLOCK as f64 / seconds[seconds.len() / 2], activity: network.take_activity() }
+}
+
+/// Bytes of weights in memory that a sample must move.
+fn software_bytes(activity: &Activity) -> f64 {
     let cells = activity.forward.driven_cells
         + activity.backward.driven_cells
         // A moved weight is read and written.
-        + 2 * (activity.update.set_pulses + activity.update.reset_pulses);
-    let weights: usize = WIDTHS.windows(2).map(|pair| pair[0] * pair[1]).sum();
-    let bytes = size_of::<f32>() as f64 * cells as f64 / activity.samples as f64;
-    // Forward and update of all weights, backward of those behind the hidden layer.
-    let flops = 2.0 * (2 * weights + WIDTHS[1] * WIDTHS[2]) as f64;
-    (BLOCK as f64 / seconds[seconds.len() / 2], bytes, flops)
+        + 2 * activity.update.pulses();
+    size_of::<f32>() as f64 * cells as f64 / activity.samples as f64
+}
+
+/// Bytes of weights and devices that a sample must move on pairs of two digits. A read walks over weights and over the
+/// variances of their noise, which stand for the four devices of a crosspoint. A pulse takes eight floats that say what a
+/// device is, and its conductance, which it writes back. A carry looks at the conductance of every device.
+fn device_bytes(activity: &Activity) -> f64 {
+    let Activity { forward, backward, update, carry, .. } = activity;
+    let floats = 2 * (forward.driven_cells + backward.driven_cells) / 4
+        + (8 + 2) * (update.pulses() + carry.pulses())
+        + carry.driven_cells;
+    size_of::<f32>() as f64 * floats as f64 / activity.samples as f64
 }
 
 /// Bytes a second that one core reads from an array of `length` floats, from whichever cache holds it.

@@ -85,6 +85,13 @@ pub struct PassActivity {
     pub buffer_bits: u64,
 }
 
+impl PassActivity {
+    /// Pulses of both polarities.
+    pub fn pulses(&self) -> u64 {
+        self.set_pulses + self.reset_pulses
+    }
+}
+
 impl AddAssign<&PassActivity> for PassActivity {
     fn add_assign(&mut self, other: &PassActivity) {
         self.reads += other.reads;

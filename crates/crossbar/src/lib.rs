@@ -1,6 +1,7 @@
-//! Crossbar arrays as the circuits they are: cells behind resistive wires, converters, comparators and tiles.
+//! Crossbar arrays as the circuits they are (cells behind resistive wires, converters, comparators, tiles), and the weights
+//! they hold.
 //!
-//! The principal type is the [`Solver`]: a [`Circuit`] made ready to be solved exactly, for many vectors of voltages,
+//! One principal type is the [`Solver`]: a [`Circuit`] made ready to be solved exactly, for many vectors of voltages,
 //! forward (word lines driven) or transposed (bit lines driven).
 //!
 //! ```
@@ -16,8 +17,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Not here: how a conductance came to be (that is the device's affair), weights, learning, joules, files.
-//! Linear circuits in a steady state only: no capacitance, no inductance, no half-selected cells while writing.
+//! The other is [`CrossbarMatrix`]: the weights of a layer on arrays of devices, behind the seam that learning sees
+//! ([`bitpulse_core::SynapticMatrix`]), as a [`MatrixSpec`] describes it.
+//!
+//! Not here: how a device answers a pulse (`bitpulse-device`), learning rules (`bitpulse-learn`), joules, files.
+//! Circuits in a steady state only: no capacitance, no inductance, no half-selected cells while writing.
 
 #![allow(
     clippy::inline_always,

@@ -380,6 +380,60 @@ fn read_noise_has_the_variance_of_its_devices() {
 }
 
 #[test]
+fn pairs_without_wires_take_a_faster_path_to_the_same_bits() {
+    let digits = Digits::Positional {
+        count: 2,
+        base: 8,
+        carry: Carry { period: 3, read: CarryRead::Comparators, ..carry(Restore::OppositePulses) },
+    };
+    // Wires without resistance let all of every conductance show, but are read by the path for wires. 37 columns leave a
+    // rest behind whole vectors.
+    let perfect = (Wires::uniform(Ohms(0.0)), Fidelity::Effective { refresh: 1_000_000 });
+    let learn = |wires| {
+        let spec = MatrixSpec { mapping: Mapping::Pair, digits, wires, ..MatrixSpec::new(noisy()) };
+        let mut matrix = matrix(&spec, 20, 37);
+        matrix.program(&ramp(20 * 37, -0.3, 0.3), SeedPath::root(1));
+        let mut read = Vec::new();
+        for round in 0..30_u32 {
+            let x = bits(20, &[round % 7, 7 + round % 13]);
+            let e = signs(37, &[(round % 18, 1), (18 + round % 19, -1)]);
+            read.extend(forward(&mut matrix, &x, COMPARATOR, u64::from(round)));
+            read.extend(backward(&mut matrix, &e, COMPARATOR, u64::from(round)));
+            let at = SeedPath::root(2).index(u64::from(round));
+            matrix.update(&x, &e, Update::Pulses { step: 0.02, per_unit: 1 }, at);
+        }
+        (read, matrix.weights(), matrix.take_activity())
+    };
+    assert_eq!(learn(None), learn(Some(perfect)));
+}
+
+#[test]
+fn noise_that_is_alike_for_all_devices_is_read_as_noise_that_is_not() {
+    let with = |mapping, relative: f64| {
+        // So small a relative part changes no float, but is looked up for every device.
+        let device = device(&format!(
+            "[response.constant-step]\nstep-up = 0.01\nstep-down = 0.01\n[read-noise]\nabsolute = \"0.3 uS\"\n\
+             relative = {relative}\n"
+        ));
+        let digits = Digits::Positional { count: 2, base: 8, carry: carry(Restore::OppositePulses) };
+        let spec = MatrixSpec { mapping, digits, ..MatrixSpec::new(device) };
+        let mut matrix = matrix(&spec, 30, 20);
+        matrix.program(&ramp(600, -0.3, 0.3), SeedPath::root(1));
+        let mut read = forward(&mut matrix, &bits(30, &[0, 4, 5, 29]), COMPARATOR, 1);
+        read.extend(forward(&mut matrix, &levels(&ramp(30, -1.0, 1.0)), Readout::Converter, 2));
+        read.extend(backward(&mut matrix, &signs(20, &[(1, 1), (17, -1)]), COMPARATOR, 3));
+        read
+    };
+    for mapping in
+        [Mapping::Reference(Reference::Window), Mapping::Reference(Reference::SymmetryPoint), Mapping::Pair]
+    {
+        let (alike, apart) = (with(mapping, 0.0), with(mapping, 1e-30));
+        // Sums of at most 30 squares in another order.
+        assert_all_near(&alike, &apart, 1e-5, "read");
+    }
+}
+
+#[test]
 fn telegraph_noise_shows_in_reads() {
     let device = device(
         "[response.constant-step]\nstep-up = 0.01\nstep-down = 0.01\n[read-noise.telegraph]\namplitude = 0.2\n\

@@ -304,6 +304,21 @@ fn sums_without_noise_are_products_and_the_two_directions_agree() {
 }
 
 #[test]
+fn reads_of_noise_that_is_alike_for_all_devices_equal_reads_one_by_one() {
+    // So small a relative part changes no float, but is looked up for every device.
+    let [alike, apart] = [0.0, 1e-30].map(|relative| {
+        let device = preset("mod", |spec| {
+            spec.read_noise = ReadNoise { relative, absolute: Siemens(1e-7), telegraph: None };
+        });
+        let population = Population::new(&device, SHAPE, path("alike"));
+        let mut out = vec![0.0; 100];
+        population.read(3, path("read"), &mut out);
+        out
+    });
+    assert_eq!(alike, apart);
+}
+
+#[test]
 fn telegraph_noise_has_two_levels_around_the_mean() {
     let device = preset("ideal", |spec| {
         spec.window.reference = 0.5;

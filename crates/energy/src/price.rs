@@ -348,7 +348,7 @@ impl<'a> Biller<'a> {
         }
         let set_time = self.of_device("set-time");
         let reset_time = self.of_device("reset-time");
-        let pulsed = counts.set_pulses + counts.reset_pulses;
+        let pulsed = counts.pulses();
         if pulsed > 0 {
             // Software counts no slots of time: of coincidence pulses a layer takes one for each polarity, of an
             // outer product one for each polarity and word line.
@@ -446,7 +446,7 @@ impl<'a> Biller<'a> {
         // Numbers in a memory have no low digit to carry from.
         for pass in [Pass::Forward, Pass::Backward, Pass::Update] {
             let counts = self.pass(pass);
-            let changes = (counts.set_pulses + counts.reset_pulses) as f64;
+            let changes = counts.pulses() as f64;
             let operations = counts.driven_cells as f64 + changes;
             for component in &machine.arithmetic {
                 self.charge(pass, "arithmetic", operations, &[(component, 1)]);

@@ -3,6 +3,7 @@
 use bitpulse_core::rows::LANES;
 use bitpulse_core::{PassActivity, Pulse, Rng, SeedPath, Shape, Signal, State, StateError};
 use bitpulse_device::{Population, PopulationState, PulseTally, WriteVerify, Writing};
+use pulp::{Arch, Simd, WithSimd};
 
 use super::spec::{Mapping, MatrixSpec, Reference};
 
@@ -139,8 +140,29 @@ impl Digit {
         }
     }
 
-    /// Adds this digit's part of the weights of row `row`, in units of weight, and the variance of their read noise.
-    pub(super) fn add_row(&self, row: usize, weights: &mut [f32], variances: Option<&mut [f32]>) {
+    /// Adds this digit's part of the weights of row `row`, in units of weight, and the variance of their read noise;
+    /// returns the conductance of all cells of the row, in siemens, a reference column's included.
+    pub(super) fn add_row(&self, row: usize, weights: &mut [f32], variances: Option<&mut [f32]>) -> f64 {
+        if let (None, Minus::Device(minus)) = (&self.shares, &self.minus) {
+            let width = self.plus.shape().outputs;
+            let cells = row * width..(row + 1) * width;
+            let scale = self.weight_per_siemens();
+            let [relative, absolute] = self.read_variances();
+            return Arch::new().dispatch(PairRow {
+                plus: &self.plus.conductances()[cells.clone()],
+                minus: &minus.conductances()[cells],
+                scale,
+                relative,
+                absolute,
+                weights,
+                variances: variances.unwrap_or_default(),
+            });
+        }
+        self.add_row_plainly(row, weights, variances);
+        self.row_siemens(row)
+    }
+
+    fn add_row_plainly(&self, row: usize, weights: &mut [f32], variances: Option<&mut [f32]>) {
         let width = self.plus.shape().outputs;
         let cells = row * width..(row + 1) * width;
         let scale = self.weight_per_siemens();
@@ -176,9 +198,7 @@ impl Digit {
 
     /// Adds the variance of the read noise of some cells; wires attenuate noise as they do currents.
     fn add_variances(&self, cells: std::ops::Range<usize>, scale: f32, variances: &mut [f32]) {
-        let noise = self.plus.device().spec().read_noise;
-        let (relative, absolute) =
-            ((noise.relative * noise.relative) as f32, (noise.absolute.0 * noise.absolute.0) as f32);
+        let [relative, absolute] = self.read_variances();
         let mut add = |side: Side, g: &[f32]| {
             let shares = self.shares.as_ref().map(|shares| match side {
                 Side::Plus => &shares.plus[cells.clone()],
@@ -196,6 +216,19 @@ impl Digit {
             Minus::Each(references) => add(Side::Minus, &references[cells.clone()]),
             Minus::Device(population) => add(Side::Minus, &population.conductances()[cells.clone()]),
         }
+    }
+
+    /// Variance of the read noise of a weight that this digit adds, where all devices have the same.
+    pub(super) fn common_variance(&self) -> f32 {
+        let [_, absolute] = self.read_variances();
+        let noisy = if matches!(self.minus, Minus::Shared(_)) { 1.0 } else { 2.0 };
+        noisy * self.weight_per_siemens().powi(2) * absolute
+    }
+
+    /// Variance of the read noise of a device: times the square of its conductance, and in siemens squared.
+    fn read_variances(&self) -> [f32; 2] {
+        let noise = self.plus.device().spec().read_noise;
+        [noise.relative, noise.absolute.0].map(|sigma| (sigma * sigma) as f32)
     }
 
     /// Conductance of all cells of a row, in siemens, a reference column's included.
@@ -461,6 +494,63 @@ impl Digit {
             Minus::Shared(_) | Minus::Each(_) => None,
         };
         std::iter::once(&self.plus).chain(minus)
+    }
+}
+
+/// A row of pairs without wires, drawn up in one walk over both arrays: the numbers of [`Digit::add_row_plainly`] and
+/// [`Digit::row_siemens`], bit for bit.
+struct PairRow<'a> {
+    plus: &'a [f32],
+    minus: &'a [f32],
+    scale: f32,
+    relative: f32,
+    absolute: f32,
+    weights: &'a mut [f32],
+    /// Empty without read noise.
+    variances: &'a mut [f32],
+}
+
+impl WithSimd for PairRow<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let Self { plus, minus, scale, relative, absolute, weights, variances } = self;
+        let (plus_blocks, plus_rest) = plus.as_chunks::<LANES>();
+        let (minus_blocks, minus_rest) = minus.as_chunks::<LANES>();
+        let mut strands = [[0.0_f32; LANES]; 2];
+        let (blocks, rest) = weights.as_chunks_mut::<LANES>();
+        for ((w, p), m) in blocks.iter_mut().zip(plus_blocks).zip(minus_blocks) {
+            // Copies, one loop for each result: so the compiler sees whole vectors.
+            let (p, m, mut sum) = (*p, *m, *w);
+            for k in 0..LANES {
+                sum[k] += scale * (p[k] - m[k]);
+            }
+            *w = sum;
+            for k in 0..LANES {
+                strands[0][k] += p[k];
+            }
+            for k in 0..LANES {
+                strands[1][k] += m[k];
+            }
+        }
+        for ((w, p), m) in rest.iter_mut().zip(plus_rest).zip(minus_rest) {
+            *w += scale * (p - m);
+        }
+        let of = |g: f32| scale * scale * (relative * g * g + absolute);
+        for ((variance, p), m) in variances.iter_mut().zip(plus).zip(minus) {
+            *variance += of(*p);
+            *variance += of(*m);
+        }
+        // Both sums at once: an addition waits for the one before it.
+        let mut both = [0.0; 2];
+        let [plus_strands, minus_strands] = &strands;
+        let pairs = plus_strands.iter().zip(minus_strands).chain(plus_rest.iter().zip(minus_rest));
+        for (p, m) in pairs {
+            both[0] += f64::from(*p);
+            both[1] += f64::from(*m);
+        }
+        both[0] + both[1]
     }
 }
 

@@ -69,8 +69,10 @@ pub struct CrossbarMatrix {
     written: Vec<f32>,
     /// As a read sees them: input-major, rows padded to `stride`.
     weights: Vec<f32>,
-    /// Variance of the read noise of every weight, in the same order; empty without read noise.
+    /// Variance of the read noise of every weight, in the same order; empty where it is the same for all.
     variances: Vec<f32>,
+    /// Variance of the read noise of every weight where it depends on no conductance; else 0.
+    common_variance: f32,
     /// Conductance on every word line, all arrays together.
     row_siemens: Vec<f64>,
     dac: Option<Dac>,
@@ -149,6 +151,9 @@ impl CrossbarMatrix {
         };
         let stride = stride(shape.outputs);
         let noise = spec.device.spec().read_noise;
+        let noisy = noise.relative > 0.0 || noise.absolute.0 > 0.0;
+        // Wires attenuate noise as they do currents, each cell's differently.
+        let alike = noise.relative == 0.0 && !matches!(spec.wires, Some((_, Fidelity::Effective { .. })));
         let has = |wanted: bool, length: usize| vec![0.0; if wanted { length } else { 0 }];
         let verified = matches!(spec.write, Write::WriteVerify(_));
         let buffered = matches!(spec.digits, Digits::Transfer(Transfer { buffered: true, .. }));
@@ -163,7 +168,8 @@ impl CrossbarMatrix {
             memory: has(verified, shape.weights()),
             written: has(verified, shape.weights()),
             weights: vec![0.0; shape.inputs * stride],
-            variances: has(noise.relative > 0.0 || noise.absolute.0 > 0.0, shape.inputs * stride),
+            variances: has(noisy && !alike, shape.inputs * stride),
+            common_variance: if alike { digits.iter().map(Digit::common_variance).sum() } else { 0.0 },
             row_siemens: vec![0.0; shape.inputs],
             dac,
             adc,
@@ -243,8 +249,7 @@ impl CrossbarMatrix {
         self.row_siemens[row] = 0.0;
         for digit in &self.digits {
             let variances = self.variances.get_mut(padded.clone());
-            digit.add_row(row, &mut self.weights[padded.clone()], variances);
-            self.row_siemens[row] += digit.row_siemens(row);
+            self.row_siemens[row] += digit.add_row(row, &mut self.weights[padded.clone()], variances);
         }
     }
 

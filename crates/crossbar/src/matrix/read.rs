@@ -188,6 +188,15 @@ impl CrossbarMatrix {
                 *z += variance.sqrt() * normal;
             }
         }
+        if self.common_variance > 0.0 {
+            let mut squares = 0.0;
+            signal.for_each_active(|_, x| squares += x * x);
+            let sigma = (self.common_variance * squares).sqrt();
+            for z in out.iter_mut() {
+                let normal: f32 = StandardNormal.sample(rng);
+                *z += sigma * normal;
+            }
+        }
         if self.spec.device.spec().read_noise.telegraph.is_some() {
             for digit in &self.digits {
                 digit.add_telegraph(direction == Direction::Forward, signal, rng, out);
