@@ -102,6 +102,14 @@ impl Layer {
     pub const fn dense(neurons: usize) -> Self {
         Self { synapses: Synapses::Dense { neurons }, pool: None, pool_size: 2, normalise: false }
     }
+
+    /// Input lines of its synaptic matrix, that of the biases included.
+    pub(crate) fn lines(&self, shapes: &LayerShapes) -> usize {
+        match self.synapses {
+            Synapses::Dense { .. } => shapes.input.neurons() + 1,
+            Synapses::Convolution { kernel, .. } => shapes.input.channels * kernel * kernel + 1,
+        }
+    }
 }
 
 /// The layers of a network, from its input map to its classes.
@@ -229,6 +237,24 @@ impl Architecture {
             Synapses::Dense { neurons } => neurons,
             Synapses::Convolution { channels, .. } => channels,
         })
+    }
+
+    /// Weights of all synaptic matrices, biases included; 0 where the layers do not fit together.
+    pub fn weights(&self) -> usize {
+        self.per_layer(|layer, shapes| layer.lines(shapes) * shapes.sums.channels)
+    }
+
+    /// Values on the lines of all synaptic matrices for one sample, patches written out; 0 where the layers do not fit
+    /// together.
+    pub fn signals(&self) -> usize {
+        self.per_layer(|layer, shapes| {
+            shapes.sums.places() * (layer.lines(shapes) + shapes.sums.channels) + shapes.neurons.neurons()
+        })
+    }
+
+    fn per_layer(&self, count: impl Fn(&Layer, &LayerShapes) -> usize) -> usize {
+        let shapes = self.check().unwrap_or_default();
+        self.layers.iter().zip(&shapes).map(|(layer, shapes)| count(layer, shapes)).sum()
     }
 
     /// Whether some layer is brought to mean 0 and variance 1, so that batches of one teach it nothing.

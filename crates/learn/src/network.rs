@@ -269,9 +269,8 @@ impl<R: Real> Network<R> {
         let mut layers = Vec::new();
         for ((number, layer), shapes) in (0..).zip(&architecture.layers).zip(shapes) {
             let patches = Patches::new(layer, &shapes, number == 0);
-            let lines = patches.as_ref().map_or(shapes.input.neurons() + 1, Patches::lines);
             let channels = shapes.sums.channels;
-            let shape = Shape { inputs: lines, outputs: channels };
+            let shape = Shape { inputs: layer.lines(&shapes), outputs: channels };
             let mut matrix = make(shape);
             assert_eq!(matrix.shape(), shape, "the matrix that was built has another shape than asked for");
             let at = init.index(number);

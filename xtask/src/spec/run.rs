@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 
+use bitpulse_core::Accumulation;
 use bitpulse_learn::{
-    Activation, Combine, Decay, Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss,
-    OutputError, Rule, RuleError, Schedule, WeightUpdate,
+    Activation, Architecture, Combine, Decay, Derivative, ErrorSignal, Forward, HiddenError, Initial,
+    InputCoding, Loss, OutputError, Polarity, Rule, RuleError, Schedule, WeightUpdate,
 };
 
 use super::Value;
 use super::hardware::Hardware;
-use super::keys::parse_network;
+use super::network;
 
 /// One training: its settings as given and as they are used.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ pub struct Run {
     pub part: Option<String>,
     /// Every setting, defaults included.
     pub settings: BTreeMap<&'static str, Value>,
-    pub widths: Vec<usize>,
+    pub architecture: Architecture,
     pub rule: Rule,
     pub schedule: Schedule,
     pub seed: u64,
@@ -62,11 +63,14 @@ impl Run {
         if let Err(errors) = rule.check() {
             problems.extend(errors.into_iter().map(|error| (mending_key(&error), error.to_string())));
         }
-        let widths =
-            parse_network(get.text("network")).expect("networks are parsed when their key is checked");
+        let architecture = network::read(get.text("network")).map_err(|error| {
+            problems.push(("network", format!("{error:#}")));
+        });
         let cropped = get.text("dataset") == "mnist-20x20";
         let pixels = if cropped { 400 } else { 784 };
-        if (widths[0], widths[widths.len() - 1]) != (pixels, CLASSES) {
+        if let Ok(architecture) = &architecture
+            && (architecture.input.neurons(), architecture.classes()) != (pixels, CLASSES)
+        {
             let message = format!(
                 "network {} does not fit {}: it needs {pixels} inputs and {CLASSES} classes",
                 get.text("network"),
@@ -91,13 +95,19 @@ impl Run {
             problems.append(&mut wrong);
             None
         });
+        let batch = get.whole("batch");
+        let Ok(architecture) = architecture else { return Err(problems) };
+        if architecture.is_normalised() && batch < 2 {
+            let message = "a batch of 1 has no mean and variance to normalise by: at least 2".into();
+            problems.push(("batch", message));
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
         Ok(Self {
             id: String::new(),
             part: None,
-            widths,
+            architecture,
             rule,
             schedule: Schedule {
                 output: get.number("step-output"),
@@ -111,7 +121,7 @@ impl Run {
             },
             seed: get.whole("seed") as u64,
             epochs: get.whole("epochs") as u32,
-            batch: get.whole("batch"),
+            batch,
             evaluate_every: get.whole("evaluate-every") as u32,
             sampled_inference: get.flag("sampled-inference"),
             combine: if get.text("combine") == "vote" { Combine::Vote } else { Combine::Average },
@@ -224,9 +234,18 @@ impl<'a> Get<'a> {
                     },
                 },
             },
+            polarity: match self.text("polarity") {
+                "bipolar" => Polarity::Bipolar,
+                _ => Polarity::Unipolar,
+            },
             update: match self.text("update") {
                 "hp" => WeightUpdate::Hp,
                 "sign" => WeightUpdate::Sign,
+                "accumulated" => WeightUpdate::Accumulated(Accumulation {
+                    leak: self.number("accumulator-leak"),
+                    normalise: self.flag("accumulator-normalise"),
+                    pulse: self.number("weight-pulse"),
+                }),
                 _ => WeightUpdate::Bs { pulses: self.pulses("update-pulses") },
             },
         }
@@ -238,6 +257,8 @@ fn mending_key(error: &RuleError) -> &'static str {
         RuleError::UnboundedActivation { .. } => "activation",
         RuleError::ClassErrorNeedsSoftmax => "output-error",
         RuleError::Gain { .. } => "gain",
+        RuleError::Leak { .. } => "accumulator-leak",
+        RuleError::Pulse { .. } => "weight-pulse",
         RuleError::RaceGain { .. } => "race-gain",
         RuleError::DeadZone { .. } => "dead-zone",
         RuleError::Saturation { .. } => "hidden-error-saturation",
