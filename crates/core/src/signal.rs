@@ -76,12 +76,8 @@ impl<R: Real> Signal<'_, R> {
                 sum
             }),
             Signal::Counts { values, per_unit } => {
-                let unit = R::of(f64::from(*per_unit));
-                values.iter().fold([0, 0], |mut sum, value| {
-                    let pulses = (value.abs() * unit).round().as_f64() as u64;
-                    sum[usize::from(*value < R::zero())] += pulses;
-                    sum
-                })
+                // Exact as long as all counts together stay below 2^24.
+                rows::sum_signs(values).map(|sum| (sum * R::of(f64::from(*per_unit))).round().as_f64() as u64)
             }
         }
     }
@@ -257,6 +253,19 @@ impl<R: Real> Signals<R> {
         let start = values.len();
         values.resize(start + samples * self.lines, R::zero());
         &mut values[start..]
+    }
+
+    /// Makes this a batch of `samples` samples that lists every line and returns their values to be overwritten: what
+    /// stands in them is left over.
+    ///
+    /// # Panics
+    /// If this batch is one of bits or of listed pulses.
+    pub fn relist(&mut self, samples: usize) -> &mut [R] {
+        let (Body::Analog { levels: values } | Body::Counts { values, .. }) = &mut self.body else {
+            panic!("a batch of single pulses takes no listed sample")
+        };
+        values.resize(samples * self.lines, R::zero());
+        values
     }
 
     /// Adds an analog sample and returns its levels, all zero, to be filled in.

@@ -1,8 +1,8 @@
 //! What happens to maps of neurons between synapses and activation: patches, pools, normalisation.
 //!
-//! Maps of neurons are stored place by place with all channels of a place together, so that the rows a synaptic matrix
-//! returns, one for each place, are the map. Pixels come plane by plane, as images are stored. Samples are worked on by all
-//! threads at hand; sums over samples are taken in their order, so results do not depend on the threads.
+//! Maps are stored place by place with all channels of a place together, so that the rows a synaptic matrix returns, one for
+//! each place, are the map. Samples are worked on by all threads at hand; sums over samples are taken in their order, so
+//! results do not depend on the threads.
 
 use bitpulse_core::Real;
 use rayon::prelude::*;
@@ -17,17 +17,15 @@ pub(crate) struct Patches {
     kernel: usize,
     stride: usize,
     padding: usize,
-    /// Whether the map stands plane by plane.
-    planar: bool,
 }
 
 impl Patches {
     /// Those of `layer`; `None` where it is dense.
-    pub fn new(layer: &Layer, shapes: &LayerShapes, planar: bool) -> Option<Self> {
+    pub fn new(layer: &Layer, shapes: &LayerShapes) -> Option<Self> {
         match layer.synapses {
             Synapses::Dense { .. } => None,
             Synapses::Convolution { kernel, stride, padding, .. } => {
-                Some(Self { input: shapes.input, sums: shapes.sums, kernel, stride, padding, planar })
+                Some(Self { input: shapes.input, sums: shapes.sums, kernel, stride, padding })
             }
         }
     }
@@ -42,41 +40,46 @@ impl Patches {
         self.sums.places()
     }
 
-    /// Calls `visit` for every run of neighbouring lines of the patch at `place` that lie on the map: first line, first
-    /// neuron of the map, how many, and how far apart the neurons are.
-    fn for_each_run(&self, place: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
+    /// Where on the map the pixel is that images, which are stored plane by plane, have at `line`.
+    pub fn neuron_of_pixel(&self, line: usize) -> usize {
+        let places = self.input.places();
+        line % places * self.input.channels + line / places
+    }
+
+    /// Calls `visit` for every row of the patch at `place`, top to bottom: its first line, how many of its lines lie left of
+    /// the map and how many on it, and the first neuron of the latter.
+    fn for_each_row(&self, place: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
         let MapShape { channels, height, width } = self.input;
         let (top, left) = (place / self.sums.width * self.stride, place % self.sums.width * self.stride);
+        // In columns of the patch: the first on the map, and the first beyond it.
+        let first = self.padding.saturating_sub(left).min(self.kernel);
+        let end = (width + self.padding).saturating_sub(left).clamp(first, self.kernel);
         for ky in 0..self.kernel {
-            let Some(y) = (top + ky).checked_sub(self.padding).filter(|y| *y < height) else { continue };
-            for kx in 0..self.kernel {
-                let Some(x) = (left + kx).checked_sub(self.padding).filter(|x| *x < width) else { continue };
-                let line = (ky * self.kernel + kx) * channels;
-                if self.planar {
-                    visit(line, y * width + x, channels, height * width);
-                } else {
-                    visit(line, (y * width + x) * channels, channels, 1);
+            let line = ky * self.kernel * channels;
+            match (top + ky).checked_sub(self.padding).filter(|y| *y < height) {
+                Some(y) if end > first => {
+                    let neuron = (y * width + left + first - self.padding) * channels;
+                    visit(line, first * channels, (end - first) * channels, neuron);
                 }
+                _ => visit(line, 0, 0, 0),
             }
         }
     }
 
-    /// Copies the patches of `maps` (samples x (neurons + bias)) to `out` (samples x places x lines, all zero before); the
-    /// last line of every patch is the bias, always 1.
+    /// Copies the patches of `maps` (samples x (neurons + bias)) to `out` (samples x places x lines), with zeros where a
+    /// patch leaves the map; the last line of every patch is the bias, always 1.
     pub fn gather<R: Real>(&self, maps: &[R], out: &mut [R]) {
-        let lines = self.lines();
+        let (lines, row) = (self.lines(), self.kernel * self.input.channels);
         let samples = maps.par_chunks_exact(self.input.neurons() + 1);
         samples.zip(out.par_chunks_exact_mut(self.places() * lines)).for_each(|(map, out)| {
             for (place, patch) in out.chunks_exact_mut(lines).enumerate() {
                 patch[lines - 1] = R::one();
-                self.for_each_run(place, |line, first, count, apart| {
-                    if apart == 1 {
-                        patch[line..line + count].copy_from_slice(&map[first..first + count]);
-                    } else {
-                        for (k, value) in patch[line..line + count].iter_mut().enumerate() {
-                            *value = map[first + k * apart];
-                        }
+                self.for_each_row(place, |line, before, count, neuron| {
+                    let patch = &mut patch[line..line + row];
+                    if count < row {
+                        patch.fill(R::zero());
                     }
+                    patch[before..before + count].copy_from_slice(&map[neuron..neuron + count]);
                 });
             }
         });
@@ -90,9 +93,10 @@ impl Patches {
         samples.zip(out.par_chunks_exact_mut(self.input.neurons() + 1)).for_each(|(patches, map)| {
             map.fill(R::zero());
             for (place, patch) in patches.chunks_exact(lines).enumerate() {
-                self.for_each_run(place, |line, first, count, apart| {
-                    for (k, &value) in patch[line..line + count].iter().enumerate() {
-                        map[first + k * apart] += value;
+                self.for_each_row(place, |line, before, count, neuron| {
+                    let values = &patch[line + before..][..count];
+                    for (sum, &value) in map[neuron..neuron + count].iter_mut().zip(values) {
+                        *sum += value;
                     }
                 });
             }

@@ -149,8 +149,7 @@ impl<R: Real> Wave<R> {
         let samples = self.maps[k].samples();
         if let Some(patches) = &layer.patches {
             let maps = self.maps[k].listed_values().expect("maps before a convolution are listed");
-            self.patches[k].clear();
-            patches.gather(maps, self.patches[k].push_listed(samples * patches.places()));
+            patches.gather(maps, self.patches[k].relist(samples * patches.places()));
         }
         let Self { maps, patches, sums, choices, moments, z } = self;
         let inputs = if layer.patches.is_some() { &patches[k] } else { &maps[k] };
@@ -268,7 +267,7 @@ impl<R: Real> Network<R> {
         let mut matrices = Vec::new();
         let mut layers = Vec::new();
         for ((number, layer), shapes) in (0..).zip(&architecture.layers).zip(shapes) {
-            let patches = Patches::new(layer, &shapes, number == 0);
+            let patches = Patches::new(layer, &shapes);
             let channels = shapes.sums.channels;
             let shape = Shape { inputs: layer.lines(&shapes), outputs: channels };
             let mut matrix = make(shape);
@@ -602,11 +601,12 @@ impl<R: Real> Network<R> {
         let samples = batch.len();
         let first = &mut learning.maps[0];
         first.clear();
-        if layers[0].patches.is_some() {
+        if let Some(patches) = &layers[0].patches {
             let lines = first.lines();
             let maps = first.push_listed(samples).par_chunks_exact_mut(lines);
             maps.zip(batch).zip(rngs.par_iter_mut()).for_each(|((map, &index), rng)| {
-                neurons::list_input(rule.input, examples.pixels(index as usize), rng, map);
+                let place = |pixel| patches.neuron_of_pixel(pixel);
+                neurons::list_input(rule.input, examples.pixels(index as usize), place, rng, map);
             });
         } else {
             for (&index, rng) in batch.iter().zip(&mut *rngs) {
@@ -647,18 +647,12 @@ impl<R: Real> Network<R> {
         let first = &mut expected.maps[0];
         first.clear();
         for &index in batch {
-            let levels = first.push_analog();
-            let pixels = examples.pixels(index as usize);
-            for (&line, &level) in pixels.lines.iter().zip(pixels.levels) {
-                levels[usize::from(line)] = match rule.input {
-                    InputCoding::Threshold { level: least } => R::of(f64::from(u8::from(level >= least))),
-                    InputCoding::Analog | InputCoding::Bits { .. } => {
-                        R::of(draw::PIXEL_VALUE[usize::from(level)])
-                    }
-                };
+            let (pixels, map) = (examples.pixels(index as usize), first.push_analog());
+            if let Some(patches) = &layers[0].patches {
+                neurons::list_expected(rule.input, pixels, |pixel| patches.neuron_of_pixel(pixel), map);
+            } else {
+                neurons::list_expected(rule.input, pixels, |pixel| pixel, map);
             }
-            let bias = levels.len() - 1;
-            levels[bias] = R::one();
         }
         let last = matrices.len() - 1;
         for (k, (layer, matrix)) in layers.iter().zip(matrices).enumerate() {
@@ -670,9 +664,14 @@ impl<R: Real> Network<R> {
             let neurons = layer.shapes.neurons.neurons();
             let next = &mut expected.maps[k + 1];
             next.clear();
-            let maps = next.push_listed(batch.len()).par_chunks_exact_mut(neurons + 1);
-            maps.zip(expected.z[k].par_chunks_exact(neurons))
-                .for_each(|(map, z)| neurons::activate(rule, z, map));
+            let (maps, z) = (next.push_listed(batch.len()), &expected.z[k]);
+            if layer.is_plain() {
+                let samples = maps.chunks_exact_mut(neurons + 1).zip(z.chunks_exact(neurons));
+                samples.for_each(|(map, z)| neurons::activate(rule, z, map));
+            } else {
+                let samples = maps.par_chunks_exact_mut(neurons + 1).zip(z.par_chunks_exact(neurons));
+                samples.for_each(|(map, z)| neurons::activate(rule, z, map));
+            }
         }
     }
 

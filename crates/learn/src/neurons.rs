@@ -54,32 +54,44 @@ pub(crate) fn hidden_readout(rule: &Rule) -> Readout {
     }
 }
 
-/// Writes one coded pattern to lines that are all listed, bias line included; all are zero before.
-pub(crate) fn list_input<R: Real>(coding: InputCoding, pixels: Pixels<'_>, rng: &mut Rng, out: &mut [R]) {
-    out[out.len() - 1] = R::one();
-    let Pixels { lines, levels } = pixels;
-    let coded = lines.iter().zip(levels).map(|(&line, &level)| (usize::from(line), level));
-    match coding {
-        InputCoding::Analog => {
-            for (line, level) in coded {
-                out[line] = R::of(draw::PIXEL_VALUE[usize::from(level)]);
-            }
-        }
-        InputCoding::Threshold { level: least } => {
-            for (line, _) in coded.filter(|(_, level)| *level >= least) {
-                out[line] = R::one();
-            }
-        }
-        InputCoding::Bits { pulses } => {
-            let mut draws = vec![0; lines.len()];
-            rows::fill_draws(rng, &mut draws);
-            let unit = 1.0 / f64::from(pulses);
-            for ((line, level), draw) in coded.zip(draws) {
-                let count = pulse_count(draw::PIXEL_VALUE[usize::from(level)], pulses, draw);
-                out[line] = R::of(f64::from(count) * unit);
-            }
-        }
+/// Writes what pixels send on average to lines that are all listed, bias line included; all are zero before. `place` says
+/// on which line a pixel is.
+pub(crate) fn list_expected<R: Real>(
+    coding: InputCoding,
+    pixels: Pixels<'_>,
+    place: impl Fn(usize) -> usize,
+    out: &mut [R],
+) {
+    for (&pixel, &level) in pixels.lines.iter().zip(pixels.levels) {
+        out[place(usize::from(pixel))] = match coding {
+            InputCoding::Threshold { level: least } => R::of(f64::from(u8::from(level >= least))),
+            InputCoding::Analog | InputCoding::Bits { .. } => R::of(draw::PIXEL_VALUE[usize::from(level)]),
+        };
     }
+    out[out.len() - 1] = R::one();
+}
+
+/// Writes one coded pattern as [`list_expected`] writes its mean.
+pub(crate) fn list_input<R: Real>(
+    coding: InputCoding,
+    pixels: Pixels<'_>,
+    place: impl Fn(usize) -> usize,
+    rng: &mut Rng,
+    out: &mut [R],
+) {
+    let InputCoding::Bits { pulses } = coding else {
+        list_expected(coding, pixels, place, out);
+        return;
+    };
+    let Pixels { lines, levels } = pixels;
+    let mut draws = vec![0; lines.len()];
+    rows::fill_draws(rng, &mut draws);
+    let unit = 1.0 / f64::from(pulses);
+    for ((&pixel, &level), draw) in lines.iter().zip(levels).zip(draws) {
+        let count = pulse_count(draw::PIXEL_VALUE[usize::from(level)], pulses, draw);
+        out[place(usize::from(pixel))] = R::of(f64::from(count) * unit);
+    }
+    out[out.len() - 1] = R::one();
 }
 
 /// Writes the signals of one sample's hidden neurons to lines that are all listed, bias line included.

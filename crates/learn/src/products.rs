@@ -22,7 +22,7 @@ fn view<R: Real>(weights: &[R], shape: Shape, stride: usize) -> DMatrixView<'_, 
 /// `out[s, j] = sum_i W[i, j] x[s, i]`.
 pub(crate) fn forward<R: Real>(weights: &[R], shape: Shape, stride: usize, x: &[R], out: &mut [R]) {
     let Shape { inputs, outputs } = shape;
-    out.par_chunks_mut(BLOCK * outputs).zip(x.par_chunks(BLOCK * inputs)).for_each(|(out, x)| {
+    by_block(out, outputs, x, inputs, |out, x| {
         let samples = x.len() / inputs;
         let x = DMatrixView::from_slice(x, inputs, samples);
         let mut z = DMatrixViewMut::from_slice(out, outputs, samples);
@@ -33,12 +33,28 @@ pub(crate) fn forward<R: Real>(weights: &[R], shape: Shape, stride: usize, x: &[
 /// `out[s, i] = sum_j W[i, j] e[s, j]`.
 pub(crate) fn backward<R: Real>(weights: &[R], shape: Shape, stride: usize, e: &[R], out: &mut [R]) {
     let Shape { inputs, outputs } = shape;
-    out.par_chunks_mut(BLOCK * inputs).zip(e.par_chunks(BLOCK * outputs)).for_each(|(out, e)| {
+    by_block(out, inputs, e, outputs, |out, e| {
         let samples = e.len() / outputs;
         let e = DMatrixView::from_slice(e, outputs, samples);
         let mut a = DMatrixViewMut::from_slice(out, inputs, samples);
         a.gemm_tr(R::one(), &view(weights, shape, stride), &e, R::zero());
     });
+}
+
+/// Calls `read` for every block of rows of `out` and `x`, a lone block without waking another thread.
+fn by_block<R: Real>(
+    out: &mut [R],
+    columns: usize,
+    x: &[R],
+    lines: usize,
+    read: impl Fn(&mut [R], &[R]) + Sync,
+) {
+    if x.len() <= BLOCK * lines {
+        read(out, x);
+    } else {
+        let blocks = out.par_chunks_mut(BLOCK * columns).zip(x.par_chunks(BLOCK * lines));
+        blocks.for_each(|(out, x)| read(out, x));
+    }
 }
 
 /// Adds `factor sum_s x[s, i] e[s, j]` to the weights.

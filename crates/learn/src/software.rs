@@ -3,6 +3,7 @@ use bitpulse_core::{
     State, StateError, SynapticMatrix, Update, rows,
 };
 use rand::RngExt;
+use rayon::prelude::*;
 
 use crate::kernels::fast;
 use crate::products;
@@ -184,11 +185,11 @@ impl<R: Real> SoftwareMatrix<R> {
     /// multiplication for every value that meets one.
     fn count_accumulation(&mut self, inputs: &Signals<R>, errors: &Signals<R>) {
         let whole = inputs.analog_levels().is_none() && errors.analog_levels().is_none();
-        let mut met = 0;
-        for (input, error) in inputs.iter().zip(errors.iter()) {
-            let [x, e] = [input, error].map(|signal| signal.signed_pulses().iter().sum::<u64>());
-            met += x * e;
-        }
+        let meet = |sample: usize| {
+            let [x, e] = [inputs, errors].map(|batch| batch.get(sample).signed_pulses().iter().sum::<u64>());
+            x * e
+        };
+        let met: u64 = (0..inputs.samples()).into_par_iter().with_min_len(256).map(meet).sum();
         if whole {
             self.activity.update.counter_steps += met;
         } else {
@@ -198,17 +199,24 @@ impl<R: Real> SoftwareMatrix<R> {
 
     /// Counts the crosspoints that an exact update moves; whole pulses count as often as they come.
     fn count_update(&mut self, inputs: &Signals<R>, errors: &Signals<R>, per_unit: u16) {
-        for (input, error) in inputs.iter().zip(errors.iter()) {
+        let meet = |sample: usize| {
+            let (input, error) = (inputs.get(sample), errors.get(sample));
             if error.is_silent() {
-                continue;
+                return [0, 0];
             }
             let (x, e) = (input.signed_pulses(), error.signed_pulses());
-            let [set, reset] = [x[0] * e[0] + x[1] * e[1], x[0] * e[1] + x[1] * e[0]];
             let unit = u64::from(input.per_unit()) * u64::from(error.per_unit());
-            let counts = &mut self.activity.update;
-            counts.set_pulses += set * u64::from(per_unit) / unit;
-            counts.reset_pulses += reset * u64::from(per_unit) / unit;
-        }
+            [x[0] * e[0] + x[1] * e[1], x[0] * e[1] + x[1] * e[0]].map(|met| met * u64::from(per_unit) / unit)
+        };
+        let add = |a: [u64; 2], b: [u64; 2]| [a[0] + b[0], a[1] + b[1]];
+        let samples = 0..inputs.samples();
+        let [set, reset] = if samples.len() < LARGE {
+            samples.map(meet).fold([0, 0], add)
+        } else {
+            samples.into_par_iter().with_min_len(256).map(meet).reduce(|| [0, 0], add)
+        };
+        self.activity.update.set_pulses += set;
+        self.activity.update.reset_pulses += reset;
     }
 }
 
@@ -220,6 +228,26 @@ fn spread_error<R: Real>(error: &Signal<'_, R>, out: &mut [R]) {
     } else {
         error.for_each_active(|line, e| out[line] = e);
     }
+}
+
+/// Counts the reads of a batch on lines that cross `crossing` others; large batches on all threads at hand.
+fn count_reads<R: Real>(pass: &mut PassActivity, batch: &Signals<R>, crossing: usize, readout: Readout) {
+    if batch.samples() < LARGE {
+        for signal in batch.iter() {
+            count_read(pass, &signal, crossing, readout);
+        }
+        return;
+    }
+    let samples = (0..batch.samples()).into_par_iter().with_min_len(256);
+    let counted = samples.fold(PassActivity::default, |mut pass, sample| {
+        count_read(&mut pass, &batch.get(sample), crossing, readout);
+        pass
+    });
+    // Counts are whole and the summed conductance of software is 0, so their order does not matter.
+    *pass += &counted.reduce(PassActivity::default, |mut sum, part| {
+        sum += &part;
+        sum
+    });
 }
 
 /// Counts one read of `signal` on lines that cross `crossing` others.
@@ -253,9 +281,7 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         let Shape { inputs: lines, outputs: columns } = self.shape;
         assert_fits("inputs", inputs, lines);
         assert_eq!(outputs.len(), inputs.samples() * columns, "outputs do not fit the batch");
-        for input in inputs.iter() {
-            count_read(&mut self.activity.forward, &input, columns, readout);
-        }
+        count_reads(&mut self.activity.forward, inputs, columns, readout);
         if let Some(values) = dense_values(inputs) {
             products::forward(&self.weights, self.shape, self.stride, values, outputs);
             return;
@@ -274,9 +300,7 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         let Shape { inputs: lines, outputs: columns } = self.shape;
         assert_fits("errors", errors, columns);
         assert_eq!(outputs.len(), errors.samples() * lines, "outputs do not fit the batch");
-        for error in errors.iter() {
-            count_read(&mut self.activity.backward, &error, lines, readout);
-        }
+        count_reads(&mut self.activity.backward, errors, lines, readout);
         if let Some(values) = dense_values(errors) {
             products::backward(&self.weights, self.shape, self.stride, values, outputs);
             return;

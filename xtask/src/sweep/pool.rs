@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use rayon::prelude::*;
 use tracing::{info, warn};
 
 use super::folder::{Claim, Folder, Held, RunFolder, holder};
@@ -59,26 +59,22 @@ pub fn run_all(
     options: &Options,
     stop: &Stop,
 ) -> Result<Ended> {
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(options.jobs).build()?;
     let progress = Progress::new(runs, options.jobs);
     let ended = Mutex::new(Ended::default());
     let mut open = runs.to_vec();
     while !open.is_empty() {
         let busy = Mutex::new(Vec::new());
-        threads.install(|| {
-            // One run at a time to each thread: runs differ too much in length to be dealt out in blocks.
-            open.par_iter().with_max_len(1).try_for_each(|run| -> Result<()> {
-                let end = one(&folder.of(run), run, &data[&run.split], options, stop, &progress)?;
-                let mut ended = ended.lock().expect("no thread panics while it holds this lock");
-                match end {
-                    End::Done => ended.done += 1,
-                    End::Skipped => ended.skipped += 1,
-                    End::Failed(message) => ended.failed.push((run.id.clone(), message)),
-                    End::Busy => busy.lock().expect("no thread panics while it holds this lock").push(*run),
-                    End::Stopped => {}
-                }
-                Ok(())
-            })
+        on_threads(options.jobs, &open, |run| {
+            let end = one(&folder.of(run), run, &data[&run.split], options, stop, &progress)?;
+            let mut ended = ended.lock().expect("no thread panics while it holds this lock");
+            match end {
+                End::Done => ended.done += 1,
+                End::Skipped => ended.skipped += 1,
+                End::Failed(message) => ended.failed.push((run.id.clone(), message)),
+                End::Busy => busy.lock().expect("no thread panics while it holds this lock").push(run),
+                End::Stopped => {}
+            }
+            Ok(())
         })?;
         open = busy.into_inner().expect("no thread panicked while it held this lock");
         if stop.asked() {
@@ -93,6 +89,30 @@ pub fn run_all(
     let mut ended = ended.into_inner().expect("no thread panicked while it held this lock");
     ended.failed.sort();
     Ok(ended)
+}
+
+/// Calls `each` for every run, on `count` threads that take one run after the other, until all are through or one call fails.
+///
+/// These are threads of their own, not a pool's: a run hands the samples of a batch to the pool that all runs share, and a
+/// thread of the pool that waits for them could take up another run in the midst of its own.
+fn on_threads<'a>(count: usize, runs: &[&'a Run], each: impl Fn(&'a Run) -> Result<()> + Sync) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<()> {
+        while let Some(&run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = each(run) {
+                next.store(runs.len(), Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count.min(runs.len())).map(|_| scope.spawn(work)).collect();
+        let ends =
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        // All are waited for before the first error is told.
+        ends.collect::<Vec<_>>().into_iter().collect()
+    })
 }
 
 fn one(
