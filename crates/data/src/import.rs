@@ -10,7 +10,7 @@ use crate::batches::{Batches, Layout};
 use crate::error::{Error, Problem};
 use crate::idx::{Expected, IdxFile};
 use crate::manifest::Manifest;
-use crate::read::require_pairs;
+use crate::read::{require_folder, require_pairs};
 
 /// The samples of a data set as raw IDX files, the same bytes whatever container they came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,7 @@ pub fn import(
     if path.is_file() {
         return import_archive(path, manifest, progress);
     }
+    require_folder(path)?;
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(|error| fail(Problem::Read(error)))? {
         names.push(

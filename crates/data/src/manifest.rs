@@ -125,7 +125,7 @@ pub struct Entry {
 pub enum Source {
     /// Files to be downloaded, each from its address; together they hold the data set.
     Download(Vec<String>),
-    /// A package of Debian that installs its files.
+    /// A package of Debian that installs its files in `/usr/share/datasets`, in a folder of the data set's name.
     DebianPackage(String),
     /// A package of npm, with its version, that carries its files.
     NpmPackage(String),

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use bitpulse_data::ImageShape;
 use bitpulse_learn::{
     Activation, Combine, Decay, Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss,
     OutputError, Rule, RuleError, Schedule, WeightUpdate,
@@ -8,6 +9,7 @@ use bitpulse_learn::{
 use super::Value;
 use super::hardware::Hardware;
 use super::keys::parse_network;
+use crate::data;
 
 /// One training: its settings as given and as they are used.
 #[derive(Clone, Debug)]
@@ -33,8 +35,10 @@ pub struct Run {
 }
 
 /// Which images a run sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SplitSpec {
+    /// The data set: a published name, or the path of a manifest.
+    pub dataset: String,
     /// Training images held out; with any, they stand in for the test images.
     pub validation: usize,
     /// Training images used; 0 is all.
@@ -44,9 +48,6 @@ pub struct SplitSpec {
     /// Whether images are cropped to their middle 20 x 20 pixels.
     pub cropped: bool,
 }
-
-/// Classes of MNIST.
-const CLASSES: usize = 10;
 
 impl Run {
     /// A run from all its settings, each already checked by itself.
@@ -64,28 +65,41 @@ impl Run {
         }
         let widths =
             parse_network(get.text("network")).expect("networks are parsed when their key is checked");
+        // The one data set that is derived from another.
         let cropped = get.text("dataset") == "mnist-20x20";
-        let pixels = if cropped { 400 } else { 784 };
-        if (widths[0], widths[widths.len() - 1]) != (pixels, CLASSES) {
-            let message = format!(
-                "network {} does not fit {}: it needs {pixels} inputs and {CLASSES} classes",
-                get.text("network"),
-                get.text("dataset")
-            );
-            problems.push(("network", message));
-        }
+        let dataset = if cropped { "mnist" } else { get.text("dataset") };
         let split = SplitSpec {
+            dataset: dataset.into(),
             validation: get.whole("validation-count"),
             train: get.whole("train-count"),
             test: get.whole("test-count"),
             cropped,
         };
-        if split.validation + split.train > 60_000 {
-            let message = format!(
-                "train-count {} and validation-count {} are more than the 60000 training images",
-                split.train, split.validation
-            );
-            problems.push(("train-count", message));
+        match data::manifest(dataset) {
+            Err(failure) => problems.push(("dataset", failure.to_string())),
+            Ok(manifest) => {
+                let crop = ImageShape::grey(data::CROP, data::CROP);
+                let shape = if cropped { crop } else { manifest.shape };
+                let classes = manifest.classes.len();
+                if (widths[0], widths[widths.len() - 1]) != (shape.len(), classes) {
+                    let message = format!(
+                        "network {} does not fit {}: it needs {} inputs ({shape}) and {classes} classes",
+                        get.text("network"),
+                        get.text("dataset"),
+                        shape.len(),
+                    );
+                    problems.push(("network", message));
+                }
+                if let Some(count) = manifest.train.count
+                    && split.validation + split.train > count
+                {
+                    let message = format!(
+                        "train-count {} and validation-count {} are more than the {count} training images",
+                        split.train, split.validation
+                    );
+                    problems.push(("train-count", message));
+                }
+            }
         }
         let hardware = Hardware::read(&get).unwrap_or_else(|mut wrong| {
             problems.append(&mut wrong);
