@@ -37,17 +37,20 @@
 //! Not here: downloads, augmentation, batches, floating-point pixels, and the shuffling of samples, which belongs to
 //! learning.
 
+mod batches;
 mod dataset;
 mod error;
 mod idx;
+mod import;
 mod manifest;
 mod mnist_crate;
 mod read;
 mod synthetic;
 
-pub use dataset::{Dataset, DatasetError, Split, TooFew};
+pub use dataset::{Dataset, DatasetError, ImageShape, Split, TooFew};
 pub use error::{Error, Problem};
-pub use manifest::{Digest, Entry, MNIST, Manifest, Part};
+pub use import::{Content, import};
+pub use manifest::{Digest, Entry, Manifest, Part, Source};
 pub use mnist_crate::load_mnist;
 pub use read::{FileReport, Report, check, read};
 pub use synthetic::synthetic_digits;

@@ -49,6 +49,8 @@ pub enum Kind {
     Name,
     /// `software`, the name of a preset, or the path of a device file.
     Device,
+    /// The name of a data set, or the path of a manifest.
+    Dataset,
 }
 
 impl Kind {
@@ -67,6 +69,10 @@ impl Kind {
             }
             Kind::Name => "a name of letters, digits and dashes".into(),
             Kind::Device => "software, a preset of data/devices, or the path of a device file".into(),
+            Kind::Dataset => {
+                "mnist, mnist-20x20, fashion-mnist, cifar-10, or the path of a manifest such as those of data/datasets"
+                    .into()
+            }
         }
     }
 
@@ -88,7 +94,7 @@ impl Kind {
             (Kind::Change { least, most }, Value::Number(v)) if (least..=most).contains(v) => {
                 Some(value.clone())
             }
-            (Kind::Device, Value::Text(v)) if !v.is_empty() => Some(value.clone()),
+            (Kind::Device | Kind::Dataset, Value::Text(v)) if !v.is_empty() => Some(value.clone()),
             (Kind::Share, Value::Number(v)) if (0.0..=1.0).contains(v) => Some(value.clone()),
             (Kind::Choice(words), Value::Text(v)) if words.contains(&v.as_str()) => Some(value.clone()),
             (Kind::Flag, Value::Flag(_)) => Some(value.clone()),
@@ -154,7 +160,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "dataset",
-        Kind::Choice(&["mnist", "mnist-20x20"]),
+        Kind::Dataset,
         Default::Text("mnist"),
         "what is learnt; 20x20 is the middle of every image, as MLP+NeuroSim crops it",
     ),

@@ -1,14 +1,16 @@
 use std::collections::BTreeMap;
 
 use bitpulse_core::Accumulation;
+use bitpulse_data::ImageShape;
 use bitpulse_learn::{
     Activation, Architecture, Combine, Decay, Derivative, ErrorSignal, Forward, HiddenError, Initial,
-    InputCoding, Loss, OutputError, Polarity, Rule, RuleError, Schedule, WeightUpdate,
+    InputCoding, Loss, MapShape, OutputError, Polarity, Rule, RuleError, Schedule, WeightUpdate,
 };
 
 use super::Value;
 use super::hardware::Hardware;
 use super::network;
+use crate::data;
 
 /// One training: its settings as given and as they are used.
 #[derive(Clone, Debug)]
@@ -34,8 +36,10 @@ pub struct Run {
 }
 
 /// Which images a run sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SplitSpec {
+    /// The data set: a published name, or the path of a manifest.
+    pub dataset: String,
     /// Training images held out; with any, they stand in for the test images.
     pub validation: usize,
     /// Training images used; 0 is all.
@@ -45,9 +49,6 @@ pub struct SplitSpec {
     /// Whether images are cropped to their middle 20 x 20 pixels.
     pub cropped: bool,
 }
-
-/// Classes of MNIST.
-const CLASSES: usize = 10;
 
 impl Run {
     /// A run from all its settings, each already checked by itself.
@@ -66,30 +67,43 @@ impl Run {
         let architecture = network::read(get.text("network")).map_err(|error| {
             problems.push(("network", format!("{error:#}")));
         });
+        // The one data set that is derived from another.
         let cropped = get.text("dataset") == "mnist-20x20";
-        let pixels = if cropped { 400 } else { 784 };
-        if let Ok(architecture) = &architecture
-            && (architecture.input.neurons(), architecture.classes()) != (pixels, CLASSES)
-        {
-            let message = format!(
-                "network {} does not fit {}: it needs {pixels} inputs and {CLASSES} classes",
-                get.text("network"),
-                get.text("dataset")
-            );
-            problems.push(("network", message));
-        }
+        let dataset = if cropped { "mnist" } else { get.text("dataset") };
         let split = SplitSpec {
+            dataset: dataset.into(),
             validation: get.whole("validation-count"),
             train: get.whole("train-count"),
             test: get.whole("test-count"),
             cropped,
         };
-        if split.validation + split.train > 60_000 {
-            let message = format!(
-                "train-count {} and validation-count {} are more than the 60000 training images",
-                split.train, split.validation
-            );
-            problems.push(("train-count", message));
+        match data::manifest(dataset) {
+            Err(failure) => problems.push(("dataset", failure.to_string())),
+            Ok(manifest) => {
+                let crop = ImageShape::grey(data::CROP, data::CROP);
+                let shape = if cropped { crop } else { manifest.shape };
+                let classes = manifest.classes.len();
+                if let Ok(architecture) = &architecture
+                    && (!takes(architecture.input, shape) || architecture.classes() != classes)
+                {
+                    let message = format!(
+                        "network {} does not fit {}: it needs {} inputs ({shape}) and {classes} classes",
+                        get.text("network"),
+                        get.text("dataset"),
+                        shape.len(),
+                    );
+                    problems.push(("network", message));
+                }
+                if let Some(count) = manifest.train.count
+                    && split.validation + split.train > count
+                {
+                    let message = format!(
+                        "train-count {} and validation-count {} are more than the {count} training images",
+                        split.train, split.validation
+                    );
+                    problems.push(("train-count", message));
+                }
+            }
         }
         let hardware = Hardware::read(&get).unwrap_or_else(|mut wrong| {
             problems.append(&mut wrong);
@@ -140,6 +154,12 @@ impl Run {
     pub fn is_stochastic(&self) -> bool {
         matches!(self.rule.input, InputCoding::Bits { .. }) || matches!(self.rule.forward, Forward::Bs { .. })
     }
+}
+
+/// Whether a network takes such images: neurons without place take all pixels, maps take images of their shape.
+fn takes(input: MapShape, image: ImageShape) -> bool {
+    let ImageShape { channels, rows, cols } = image;
+    [MapShape::flat(image.len()), MapShape { channels, height: rows, width: cols }].contains(&input)
 }
 
 /// Checked settings by their type. The table of keys gives every setting a default and one type, so a look-up by name
