@@ -37,7 +37,10 @@ pub(crate) fn backward<R: Real>(weights: &[R], shape: Shape, stride: usize, e: &
         let samples = e.len() / outputs;
         let e = DMatrixView::from_slice(e, outputs, samples);
         let mut a = DMatrixViewMut::from_slice(out, inputs, samples);
-        a.gemm_tr(R::one(), &view(weights, shape, stride), &e, R::zero());
+        // A transposed view, for nalgebra has a fast product of matrices but none of a transposed one.
+        let transposed: DMatrixView<'_, R, Dyn, U1> =
+            DMatrixView::from_slice_with_strides_generic(weights, Dyn(inputs), Dyn(outputs), Dyn(stride), U1);
+        a.gemm(R::one(), &transposed, &e, R::zero());
     });
 }
 
