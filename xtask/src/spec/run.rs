@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use bitpulse_data::ImageShape;
+use bitpulse_data::{ImageShape, Manifest};
 use bitpulse_learn::{
     Activation, Combine, Decay, Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss,
     OutputError, Rule, RuleError, Schedule, WeightUpdate,
@@ -30,6 +30,8 @@ pub struct Run {
     pub sampled_inference: bool,
     pub combine: Combine,
     pub split: SplitSpec,
+    /// The digests of its data, where a manifest file says what they are and not bitpulse itself.
+    pub own_data: Option<String>,
     /// What holds the weights; `None` for software.
     pub hardware: Option<Hardware>,
 }
@@ -75,9 +77,11 @@ impl Run {
             test: get.whole("test-count"),
             cropped,
         };
+        let mut own_data = None;
         match data::manifest(dataset) {
             Err(failure) => problems.push(("dataset", failure.to_string())),
             Ok(manifest) => {
+                own_data = Manifest::published(dataset).is_none().then(|| manifest.digests());
                 let crop = ImageShape::grey(data::CROP, data::CROP);
                 let shape = if cropped { crop } else { manifest.shape };
                 let classes = manifest.classes.len();
@@ -130,6 +134,7 @@ impl Run {
             sampled_inference: get.flag("sampled-inference"),
             combine: if get.text("combine") == "vote" { Combine::Vote } else { Combine::Average },
             split,
+            own_data,
             hardware,
             settings,
         })

@@ -236,7 +236,11 @@ fn resolved(run: &Run) -> String {
             serde_json::to_vec(hardware.device().spec()).expect("a device is made of numbers and texts");
         format!("# The device file says what has the SHA-256 {}.\n", hexadecimal(&Sha256::digest(spec)))
     });
-    format!("# All settings of this run; format {FORMAT}.\n{device}{}", lines.collect::<String>())
+    // So are data that a manifest file describes.
+    let data = run.own_data.as_ref().map_or_else(String::new, |digests| {
+        format!("# The files of the data set have the SHA-256 {digests}.\n")
+    });
+    format!("# All settings of this run; format {FORMAT}.\n{device}{data}{}", lines.collect::<String>())
 }
 
 /// Bytes as hexadecimal digits.
