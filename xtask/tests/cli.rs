@@ -158,7 +158,10 @@ fn damaged_data_gives_one_clear_error() {
 
 #[test]
 fn undamaged_data_passes_the_check() {
-    xtask(&["data", "check"]).assert().success().stdout(predicate::str::contains("train-images-idx3-ubyte"));
+    xtask(&["data", "check", "mnist"])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("train-images-idx3-ubyte"));
 }
 
 #[test]

@@ -196,6 +196,13 @@ impl Manifest {
         }
     }
 
+    /// The digests that are known of its four files, with commas between them.
+    pub fn digests(&self) -> String {
+        let entries = [&self.train, &self.test].into_iter().flat_map(|part| [&part.images, &part.labels]);
+        let digests: Vec<String> = entries.filter_map(|entry| Some(entry.sha256?.to_string())).collect();
+        digests.join(", ")
+    }
+
     /// Reads a manifest as the files of `data/datasets` write it.
     ///
     /// # Errors

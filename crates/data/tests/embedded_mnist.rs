@@ -82,3 +82,20 @@ fn the_readme_states_the_files_as_they_are() {
         }
     }
 }
+
+#[test]
+fn the_readme_states_what_every_manifest_pins() {
+    let readme = fs::read_to_string(data().join("README.md")).unwrap();
+    for manifest in Manifest::published_names().filter_map(Manifest::published) {
+        for part in [&manifest.train, &manifest.test] {
+            let count = part.count.unwrap();
+            let header = if manifest.shape.channels == 1 { 16 } else { 20 };
+            for (entry, bytes) in
+                [(&part.images, header + count * manifest.shape.len()), (&part.labels, 8 + count)]
+            {
+                let row = format!("| `{}` | {bytes} | `{}` |", entry.name, entry.sha256.unwrap());
+                assert!(readme.contains(&row), "data/README.md lacks: {row}");
+            }
+        }
+    }
+}

@@ -79,11 +79,11 @@ impl Source {
 
     /// Reads a data set with all checks.
     fn load(&self, name: &str) -> Outcome<Split> {
-        if name == MNIST {
+        let manifest = manifest(name)?;
+        if manifest.name == MNIST {
             return bitpulse_data::load_mnist(&self.mnist(), &workspace::cache("mnist"))
                 .map_err(Failure::input);
         }
-        let manifest = manifest(name)?;
         let folder = cache::folder(&manifest)?;
         if !cache::holds(&folder, &manifest) {
             return Err(missing(name, &folder));
@@ -192,7 +192,9 @@ impl List {
 
 impl Check {
     fn run(&self) -> Outcome {
-        let manifests = if let Some(name) = &self.name {
+        // With a folder for MNIST, MNIST is what is meant.
+        let name = self.name.as_deref().or(self.source.mnist.is_some().then_some(MNIST));
+        let manifests = if let Some(name) = name {
             let manifest = manifest(name)?;
             let folder = self.source.folder(&manifest)?;
             if manifest.name != MNIST && !cache::holds(&folder, &manifest) {

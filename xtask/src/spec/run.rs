@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use bitpulse_core::Accumulation;
-use bitpulse_data::ImageShape;
+use bitpulse_data::{ImageShape, Manifest};
 use bitpulse_learn::{
     Activation, Architecture, Combine, Decay, Derivative, ErrorSignal, Forward, HiddenError, Initial,
     InputCoding, Loss, MapShape, OutputError, Polarity, Rule, RuleError, Schedule, WeightUpdate,
@@ -31,6 +31,8 @@ pub struct Run {
     pub sampled_inference: bool,
     pub combine: Combine,
     pub split: SplitSpec,
+    /// The digests of its data, where a manifest file says what they are and not bitpulse itself.
+    pub own_data: Option<String>,
     /// What holds the weights; `None` for software.
     pub hardware: Option<Hardware>,
 }
@@ -77,9 +79,11 @@ impl Run {
             test: get.whole("test-count"),
             cropped,
         };
+        let mut own_data = None;
         match data::manifest(dataset) {
             Err(failure) => problems.push(("dataset", failure.to_string())),
             Ok(manifest) => {
+                own_data = Manifest::published(dataset).is_none().then(|| manifest.digests());
                 let crop = ImageShape::grey(data::CROP, data::CROP);
                 let shape = if cropped { crop } else { manifest.shape };
                 let classes = manifest.classes.len();
@@ -140,6 +144,7 @@ impl Run {
             sampled_inference: get.flag("sampled-inference"),
             combine: if get.text("combine") == "vote" { Combine::Vote } else { Combine::Average },
             split,
+            own_data,
             hardware,
             settings,
         })

@@ -243,7 +243,14 @@ fn resolved(run: &Run) -> String {
         let layers = serde_json::to_vec(&run.architecture).expect("layers are made of numbers and names");
         format!("# The network file says what has the SHA-256 {}.\n", hexadecimal(&Sha256::digest(layers)))
     };
-    format!("# All settings of this run; format {FORMAT}.\n{device}{network}{}", lines.collect::<String>())
+    // So are data that a manifest file describes.
+    let data = run.own_data.as_ref().map_or_else(String::new, |digests| {
+        format!("# The files of the data set have the SHA-256 {digests}.\n")
+    });
+    format!(
+        "# All settings of this run; format {FORMAT}.\n{device}{network}{data}{}",
+        lines.collect::<String>()
+    )
 }
 
 /// Bytes as hexadecimal digits.
