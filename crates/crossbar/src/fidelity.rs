@@ -243,10 +243,7 @@ impl Array {
             old => {
                 let new = EffectiveMap::measure(&self.circuit, read, &self.settings)?;
                 if let Some(old) = old {
-                    let error = distance(&old.siemens, &new.siemens);
-                    self.staleness.refreshes += 1;
-                    self.staleness.last = error;
-                    self.staleness.worst = self.staleness.worst.max(error);
+                    self.staleness.add(&old.siemens, &new.siemens);
                 }
                 direction.updates = 0;
                 new
