@@ -370,9 +370,7 @@ impl SynapticMatrix for CrossbarMatrix {
     fn save(&self) -> State {
         let mut state = State::default();
         state.put("updates", &[1], vec![self.updates]);
-        let Staleness { refreshes, last, worst } = self.staleness;
-        state.put("map-refreshes", &[1], vec![refreshes]);
-        state.put("map-errors", &[2], vec![last, worst]);
+        self.staleness.save(&mut state);
         let cells = [self.shape.inputs, self.shape.outputs];
         if !self.counters.is_empty() {
             let counters: Vec<i32> = self.counters.iter().map(|count| i32::from(*count)).collect();
@@ -393,9 +391,7 @@ impl SynapticMatrix for CrossbarMatrix {
 
     fn restore(&mut self, state: &State) -> Result<(), StateError> {
         self.updates = state.get("updates", &[1])?[0];
-        let errors: &[f64] = state.get("map-errors", &[2])?;
-        let refreshes = state.get("map-refreshes", &[1])?[0];
-        self.staleness = Staleness { refreshes, last: errors[0], worst: errors[1] };
+        self.staleness = Staleness::of(state)?;
         let cells = [self.shape.inputs, self.shape.outputs];
         if !self.counters.is_empty() {
             let counters: &[i32] = state.get("counters", &cells)?;
