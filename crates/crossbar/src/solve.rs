@@ -10,9 +10,12 @@ use crate::{gradient, refine};
 /// When a solve is done.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// The residual to reach: the 2-norm of the currents left over at the nodes of the sensed lines by Kirchhoff's
-    /// law, against the 2-norm of the cell currents that would flow with all sensed lines at 0 V. Driven lines are
-    /// solved exactly.
+    /// The residual to reach: the 2-norm of the currents left over at the nodes of the sensed lines by Kirchhoff's law,
+    /// against the 2-norm of the currents through the cells; or against a hundredth of that of the currents from the nodes
+    /// of the driven lines through the cells to 0 V, where this is more, since rounding leaves that much behind wires worse
+    /// than a hundred cells. Driven lines are solved exactly.
+    ///
+    /// What is left over at a node would leave through the terminals, so that it bounds the error of the outputs.
     pub tolerance: f64,
     /// Iterations after which a circuit is solved directly, if memory allows; an iteration solves every line once.
     pub max_iterations: usize,
