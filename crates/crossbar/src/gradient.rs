@@ -128,9 +128,16 @@ impl Left {
         self.cells.max(Self::GROSS * Self::GROSS * self.gross).sqrt()
     }
 
-    /// The residual; 0 where nothing is left over.
+    /// The residual; 0 where nothing is left over, and no number where the squares overflow.
     pub(crate) fn residual(self) -> f64 {
-        if self.over == 0.0 { 0.0 } else { self.over.sqrt() / self.reference() }
+        let reference = self.reference();
+        if !reference.is_finite() {
+            f64::NAN
+        } else if self.over == 0.0 {
+            0.0
+        } else {
+            self.over.sqrt() / reference
+        }
     }
 }
 

@@ -24,8 +24,11 @@ fn a_bad_case_names_the_place() {
     let found = Case::from_json(&lawful(r#"{"sinh": {"v0": "0.3 V"}}"#, r#""0.2 V""#)).unwrap();
     assert_eq!(found.law, Law::new(Iv::Sinh { v0: Volts(0.3) }, Some(Volts(0.2))).unwrap());
     for (text, expected) in [
-        (case("[[1e4], [-5]]", "[[0.1], [0.2]]", "1"), "`resistances[1][0]` is -5 ohm"),
-        (case("[[1e4], [1e-320]]", "[[0.1], [0.2]]", "0"), "`resistances[1][0]` is"),
+        (case("[[1e4], [-5]]", "[[0.1], [0.2]]", "1"), "`resistances[1][0]` is -5.0 ohm, not a resistance"),
+        (
+            case("[[1e4], [1e-320]]", "[[0.1], [0.2]]", "0"),
+            "`resistances[1][0]` is 1e-320 ohm, so little that",
+        ),
         (case("[[1e4], [1, 2]]", "[[0.1], [0.2]]", "1"), "`resistances[1]` has 2 values"),
         (case("[[1e4], [NaN]]", "[[0.1], [0.2]]", "1"), "at `resistances[1]"),
         (case("[[1e4], [\"open\"]]", "[[0.1], [0.2]]", "1"), "at `resistances[1][0]`"),
@@ -76,6 +79,17 @@ fn bad_voltages_and_an_unreachable_residual_are_errors() {
     }
     let error = solver.solve(&[0.1, 0.2, 0.3, f64::NAN], &settings).unwrap_err();
     assert!(matches!(error, SolveError::Voltage { vector: 1, line: 1, .. }), "{error}");
+    for (vector, found) in [([1e300, 0.2], 1e300), ([-1e-300, 1e-310], -1e-300)] {
+        let error = solver.solve(&vector, &settings).unwrap_err();
+        assert_eq!(error, SolveError::Voltage { vector: 0, line: 0, found });
+    }
+    assert!(solver.solve(&[1e100, 1e-200], &settings).is_ok() && solver.solve(&[0.0; 2], &settings).is_ok());
+    let short = Circuit::new(1, 2, vec![1e300, 1e200], Wires::default()).unwrap();
+    let short = Solver::new(&short, Read::Forward).solve(&[0.1], &settings);
+    assert_eq!(short.unwrap_err(), SolveError::Overflow);
+    let steep = Law::new(Iv::Sinh { v0: Volts(1e-4) }, Some(Volts(0.2))).unwrap();
+    let steep = solve_nonlinear(&circuit, Read::Forward, &steep, &[0.1, 0.2], &settings).unwrap_err();
+    assert_eq!(steep, SolveError::Overflow);
     let impossible = Settings { tolerance: 0.0, max_iterations: 50, ..settings };
     match solver.solve(&[0.1, 0.2], &impossible) {
         Ok(solution) => assert_eq!(solution.residual, 0.0),
@@ -121,10 +135,13 @@ fn a_cell_of_0_ohm_is_refused_and_said_to_be_a_short() {
     let ideal =
         case("[[1e4], [0]]", "[[0.1], [0.2]]", "0").replace("\"r_i_bit_line\": 1", "\"r_i_bit_line\": 0");
     let message = Case::from_json(&ideal).unwrap_err().to_string();
-    assert!(message.contains("`resistances[1][0]` is 0 ohm, a short across source and ground"), "{message}");
+    assert!(
+        message.contains("`resistances[1][0]` is 0.0 ohm, a short across source and ground"),
+        "{message}"
+    );
     for wired in [case("[[1e4], [0]]", "[[0.1], [0.2]]", "1"), ideal.replace('{', "{\"r_driver\": 5, ")] {
         let message = Case::from_json(&wired).unwrap_err().to_string();
-        assert!(message.contains("`resistances[1][0]` is 0 ohm, a short between its lines"), "{message}");
+        assert!(message.contains("`resistances[1][0]` is 0.0 ohm, a short between its lines"), "{message}");
     }
 }
 
