@@ -119,25 +119,20 @@ pub(crate) struct Left {
 }
 
 impl Left {
-    /// The part of the currents to 0 V that a residual is measured against where the voltages across the cells are so much
-    /// smaller than those of their lines that less than this part remains: rounding is as large as it is against these.
-    const GROSS: f64 = 0.01;
-
     /// What a residual is measured against, as [`Settings::tolerance`] defines it.
     pub(crate) fn reference(self) -> f64 {
-        self.cells.max(Self::GROSS * Self::GROSS * self.gross).sqrt()
+        let rounding = 0.01_f64.powi(2) * self.gross;
+        rounding.max(self.cells).min(100.0_f64.powi(2) * self.cells).sqrt()
     }
 
-    /// The residual; 0 where nothing is left over, and no number where the squares overflow.
+    /// The residual, no less than rounding lets one know it; no number where the squares overflow.
     pub(crate) fn residual(self) -> f64 {
-        let reference = self.reference();
-        if !reference.is_finite() {
-            f64::NAN
-        } else if self.over == 0.0 {
-            0.0
-        } else {
-            self.over.sqrt() / reference
+        if !(self.cells + self.gross).is_finite() {
+            return f64::NAN;
         }
+        let rounding = f64::EPSILON * self.gross.sqrt();
+        let left = self.over.sqrt().max(rounding);
+        if left == 0.0 { 0.0 } else { left / self.reference() }
     }
 }
 

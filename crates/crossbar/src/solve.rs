@@ -11,11 +11,14 @@ use crate::{gradient, refine};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// The residual to reach: the 2-norm of the currents left over at the nodes of the sensed lines by Kirchhoff's law,
-    /// against the 2-norm of the currents through the cells; or against a hundredth of that of the currents from the nodes
-    /// of the driven lines through the cells to 0 V, where this is more, since rounding leaves that much behind wires worse
-    /// than a hundred cells. Driven lines are solved exactly.
+    /// against the 2-norm of the currents through the cells. What is left over at a node would leave through the terminals,
+    /// so that it bounds the error of the outputs. Driven lines are solved exactly.
     ///
-    /// What is left over at a node would leave through the terminals, so that it bounds the error of the outputs.
+    /// Behind wires much worse than the cells, these currents are small differences of those from either line through a
+    /// cell to 0 V, and rounding is as large as it is against the latter. There the residual is against a hundredth of
+    /// the latter's 2-norm, but against no more than a hundred times the currents that flow; and it is no less than the
+    /// rounding. So there is no solution, at a tolerance of 1e-12, where cells conduct some 1e5 times better than the wires
+    /// about them.
     pub tolerance: f64,
     /// Iterations after which a circuit is solved directly, if memory allows; an iteration solves every line once.
     pub max_iterations: usize,
@@ -76,7 +79,8 @@ pub enum SolveError {
     },
     /// The residual did not come down to the tolerance, neither by iteration nor directly where memory allowed that.
     #[error(
-        "no solution: residual {residual:.2e} after {iterations} iterations, {tolerance:.1e} was asked for"
+        "no solution: residual {residual:.2e} after {iterations} iterations, {tolerance:.1e} was asked for (rounding leaves \
+         more where cells conduct some 1e5 times better than the wires about them)"
     )]
     NotConverged {
         /// Residual reached.

@@ -96,7 +96,29 @@ fn bad_voltages_and_an_unreachable_residual_are_errors() {
         Err(error) => assert!(matches!(error, SolveError::NotConverged { .. }), "{error}"),
     }
     let hasty = Settings { tolerance: 1e-14, max_iterations: 1, max_bytes: Solver::bytes(2, 2, 1) };
+    let mut solver = Solver::new(&circuit, Read::Forward);
     assert!(matches!(solver.solve(&[0.1, 0.2], &hasty), Err(SolveError::NotConverged { iterations: 1, .. })));
+}
+
+#[test]
+fn currents_that_drown_in_rounding_are_no_solution() {
+    let solve = |contact: f64, vectors: usize| {
+        let g = vec![1.0, 0.5, 1.0 / 3.0, contact];
+        let circuit = Circuit::new(2, 2, g, Wires::uniform(Ohms(1.0))).unwrap();
+        Solver::new(&circuit, Read::Forward).solve(&[0.1, 0.2].repeat(vectors), &Settings::default())
+    };
+    for vectors in [1, 8] {
+        // By a nodal solve in exact fractions; a contact of 10 uohm is as good as none to six digits.
+        let found = solve(1e5, vectors).unwrap().output_amperes;
+        assert!(
+            (found[0] - 0.042_756_184).abs() < 1e-7 && (found[1] - 0.061_130_742).abs() < 2e-7,
+            "{found:?}"
+        );
+        for contact in [1e14, 1e20, 1e100] {
+            let error = solve(contact, vectors).unwrap_err();
+            assert!(matches!(error, SolveError::NotConverged { residual, .. } if residual > 1e-5), "{error}");
+        }
+    }
 }
 
 #[test]
