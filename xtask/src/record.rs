@@ -1,6 +1,7 @@
 //! What is kept of a run: columns of `results.csv` and `curves.csv`.
 
 use bitpulse_core::Activity;
+use bitpulse_crossbar::Staleness;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
@@ -26,6 +27,8 @@ pub struct RunRecord {
     pub curve: Vec<EpochRecord>,
     /// Of every layer on devices; empty for weights in software.
     pub histograms: Vec<Histogram>,
+    /// Of the effective maps of every layer on devices; empty for weights in software.
+    pub staleness: Vec<Staleness>,
 }
 
 /// How many weights of a layer lie where, before and after learning.
@@ -130,6 +133,11 @@ impl RunRecord {
             "carry_pulses_per_weight",
             json!((carry.set_pulses + carry.reset_pulses) as f64 / self.weights as f64),
         );
+        // Of all layers and directions: maps renewed in training, and how far the worst of them was off by then.
+        let maps: Vec<&Staleness> = self.staleness.iter().filter(|maps| maps.refreshes > 0).collect();
+        let worst = maps.iter().map(|maps| maps.worst).reduce(f64::max);
+        put("map_refreshes", json!(worst.map(|_| maps.iter().map(|maps| maps.refreshes).sum::<u64>())));
+        put("worst_map_error", json!(worst));
         for key in KEYS {
             if !columns.contains_key(key.name) {
                 columns.insert(key.name.into(), json(&run.settings[key.name]));

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Context;
 use bitpulse_core::units::Siemens;
 use bitpulse_core::{Activity, SeedPath, Shape, State};
-use bitpulse_crossbar::CrossbarMatrix;
+use bitpulse_crossbar::{CrossbarMatrix, Staleness};
 use bitpulse_learn::{
     Architecture, Evaluation, Examples, Inference, Network, Rule, Training, WeightUpdate, cosine, mean_update,
 };
@@ -201,8 +201,13 @@ pub fn execute(
         let pairs = before.matrices().iter().zip(matrices);
         pairs.map(|(before, after)| Histogram::new(&before.weights(), &after.weights())).collect()
     });
+    let staleness = run.hardware.as_ref().map_or_else(Vec::new, |_| {
+        let of = |state| Staleness::of(&state).expect("the matrices of a run on devices are crossbars");
+        matrices.iter().map(|matrix| of(matrix.save())).collect()
+    });
     Ok(Some(RunRecord {
         histograms,
+        staleness,
         train,
         held_out,
         sampled,
