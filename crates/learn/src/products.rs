@@ -13,6 +13,9 @@ const BLOCK: usize = 512;
 /// Blocks that the outer products of a large batch are summed in.
 const PARTS: usize = 8;
 
+/// Sides up to this are too short for nalgebra's fast product.
+const SHORT: usize = 5;
+
 /// Weights that stand input-major in rows of `stride`, as a matrix of outputs x inputs: rows in memory are columns to nalgebra.
 fn view<R: Real>(weights: &[R], shape: Shape, stride: usize) -> DMatrixView<'_, R, U1, Dyn> {
     let Shape { inputs, outputs } = shape;
@@ -37,10 +40,20 @@ pub(crate) fn backward<R: Real>(weights: &[R], shape: Shape, stride: usize, e: &
         let samples = e.len() / outputs;
         let e = DMatrixView::from_slice(e, outputs, samples);
         let mut a = DMatrixViewMut::from_slice(out, inputs, samples);
-        // A transposed view, for nalgebra has a fast product of matrices but none of a transposed one.
-        let transposed: DMatrixView<'_, R, Dyn, U1> =
-            DMatrixView::from_slice_with_strides_generic(weights, Dyn(inputs), Dyn(outputs), Dyn(stride), U1);
-        a.gemm(R::one(), &transposed, &e, R::zero());
+        // Products of matrices are fast, those of a transposed one are not, so the view is transposed instead; but where
+        // a side is short nalgebra takes columns one by one, and those of such a view are not what it takes them for.
+        if inputs.min(outputs).min(samples) > SHORT {
+            let transposed: DMatrixView<'_, R, Dyn, U1> = DMatrixView::from_slice_with_strides_generic(
+                weights,
+                Dyn(inputs),
+                Dyn(outputs),
+                Dyn(stride),
+                U1,
+            );
+            a.gemm(R::one(), &transposed, &e, R::zero());
+        } else {
+            a.gemm_tr(R::one(), &view(weights, shape, stride), &e, R::zero());
+        }
     });
 }
 
