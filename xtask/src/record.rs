@@ -4,7 +4,9 @@ use bitpulse_core::Activity;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use crate::gallery::Answer;
 use crate::spec::{KEYS, Run, Value};
+use crate::wiring::WireMap;
 
 /// Stochastic passes with which a run is tested when it asks for it.
 pub const SAMPLE_COUNTS: [u32; 4] = [1, 4, 16, 64];
@@ -26,6 +28,10 @@ pub struct RunRecord {
     pub curve: Vec<EpochRecord>,
     /// Of every layer on devices; empty for weights in software.
     pub histograms: Vec<Histogram>,
+    /// Answers to single images.
+    pub gallery: Vec<Answer>,
+    /// Of the first layer; `None` where it is read through no wires.
+    pub wires: Option<WireMap>,
 }
 
 /// How many weights of a layer lie where, before and after learning.
