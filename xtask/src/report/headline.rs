@@ -32,7 +32,7 @@ pub(super) fn headline(sweep: &Sweep) -> Markup {
 fn claims<'a>(sweep: &Sweep, tasks: impl Iterator<Item = &'a Task<'a>>) -> Markup {
     html! {
         @for task in tasks {
-            @let shown = Sweep::shown(task);
+            @let shown = sweep.drawn(task);
             @let ranked = sweep.ranked(&task.arms);
             @let binary = ranked.iter().filter(|arm| shown.iter().any(|other| std::ptr::eq(*other, **arm))).filter(|arm| arm.family() == Some(Family::Binary));
             @let compared = !sweep.tuning && !Task::pairs(&shown).is_empty();
@@ -43,6 +43,7 @@ fn claims<'a>(sweep: &Sweep, tasks: impl Iterator<Item = &'a Task<'a>>) -> Marku
                     " (" (seeds(estimate.n)) "). "
                 } @else { "No accuracy was measured. " }
                 @if compared { @for arm in binary { (standing(sweep, arm, &shown, std::ptr::eq(*arm, ranked[0]))) } }
+                @if compared && Sweep::shown(task).len() > shown.len() { "Of each rule’s settings the best alone is compared, which flatters all of them." }
                 @if let Some(ablation) = ablation(task) { (ablation_headline(sweep, &ablation)) }
             }
         }

@@ -1,7 +1,7 @@
 //! The tables of a sweep, put together from its runs: `results.csv`, `results.parquet`, `curves.csv`, `activity.json`,
 //! `weights.json`, `gallery.json`, `wires.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -33,6 +33,7 @@ pub fn collect(folder: &Folder, sweep: &Sweep) -> Result<usize> {
     let mut histograms: BTreeMap<&str, Vec<Histogram>> = BTreeMap::new();
     let mut galleries: BTreeMap<&str, Vec<Answer>> = BTreeMap::new();
     let mut wires: BTreeMap<&str, WireMap> = BTreeMap::new();
+    let mut pictured = BTreeSet::new();
     let mut curves = csv::Writer::from_writer(Vec::new());
     for run in &sweep.runs {
         let run_folder = folder.of(run);
@@ -57,11 +58,20 @@ pub fn collect(folder: &Folder, sweep: &Sweep) -> Result<usize> {
         if !kept.histograms.is_empty() {
             histograms.insert(&run.id, kept.histograms);
         }
-        if !kept.gallery.is_empty() {
-            galleries.insert(&run.id, kept.gallery);
-        }
-        if let Some(map) = run_folder.wires()? {
-            wires.insert(&run.id, map);
+        // Pictures are of the first seed that is done; those of thousands of seeds would fill memory and say nothing more.
+        let settings: Vec<String> = run
+            .settings
+            .iter()
+            .filter(|(key, _)| **key != "seed")
+            .map(|(_, value)| value.to_string())
+            .collect();
+        if pictured.insert((run.part.as_ref(), settings)) {
+            if !kept.gallery.is_empty() {
+                galleries.insert(&run.id, kept.gallery);
+            }
+            if let Some(map) = run_folder.wires()? {
+                wires.insert(&run.id, map);
+            }
         }
     }
     if rows.is_empty() {
