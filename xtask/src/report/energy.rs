@@ -60,8 +60,8 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
         }
         @if !found.left_out.is_empty() {
             p.caption {
-                "One rule of each kind is priced: the first of the sweep, with its first settings. Left out are "
-                (found.left_out.len()) " of other rules, networks, devices or settings; " code { "cargo xtask energy DIR --rule NAME" } " prices them."
+                "One rule of each kind is priced: the first of the sweep, with its first settings. Left out: "
+                (found.left_out.len()) " other entries (rule, network, device); " code { "cargo xtask energy DIR --rule NAME" } " prices them."
             }
         }
         @for sentence in verdicts(&found) { p.claim { (sentence) } }
