@@ -196,6 +196,15 @@ fn means(results: &Path) -> Vec<(String, String)> {
     sums.into_iter().map(|(rule, sum, count)| (rule, format!("{:.2}", 100.0 * sum / count))).collect()
 }
 
+fn images_come_with_what_was_said_of_them(browser: &Browser) {
+    let images = browser.run("return document.querySelectorAll('#gallery image').length;");
+    assert!(images.as_u64().is_some_and(|count| count >= 16), "{images}");
+    browser.mouse("document.querySelector('#gallery .hover rect')", false);
+    let tip = browser.run("return document.querySelector('.tip').innerText;");
+    let tip = tip.as_str().expect("a text");
+    assert!(tip.starts_with("Image ") && tip.contains(" of 64 votes"), "{tip}");
+}
+
 #[test]
 fn the_report_works_in_a_browser() {
     for program in ["chromedriver", "chromium"] {
@@ -254,13 +263,7 @@ fn the_report_works_in_a_browser() {
     let tip = tip.as_str().expect("a text");
     assert!(tip.starts_with("Epoch 2") && tip.contains("BS: ") && tip.contains("HP ReLU: "), "{tip}");
 
-    // Single images, with what was said of them.
-    let images = browser.run("return document.querySelectorAll('#gallery image').length;");
-    assert!(images.as_u64().is_some_and(|count| count >= 16), "{images}");
-    browser.mouse("document.querySelector('#gallery .hover rect')", false);
-    let tip = browser.run("return document.querySelector('.tip').innerText;");
-    let tip = tip.as_str().expect("a text");
-    assert!(tip.starts_with("Image ") && tip.contains(" of 64 votes"), "{tip}");
+    images_come_with_what_was_said_of_them(&browser);
 
     // A line is hidden and comes back.
     let lines = "[...document.querySelectorAll('#learning .panel:first-of-type g.series')].filter(g => g.getBoundingClientRect().width > 0).length";
