@@ -5,7 +5,9 @@ use bitpulse_crossbar::Staleness;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use crate::gallery::Answer;
 use crate::spec::{KEYS, Run, Value};
+use crate::wiring::WireMap;
 
 /// Stochastic passes with which a run is tested when it asks for it.
 pub const SAMPLE_COUNTS: [u32; 4] = [1, 4, 16, 64];
@@ -29,6 +31,10 @@ pub struct RunRecord {
     pub histograms: Vec<Histogram>,
     /// Of the effective maps of every layer on devices; empty for weights in software.
     pub staleness: Vec<Staleness>,
+    /// Answers to single images.
+    pub gallery: Vec<Answer>,
+    /// Of the first layer; `None` where it is read through no wires.
+    pub wires: Option<WireMap>,
 }
 
 /// How many weights of a layer lie where, before and after learning.

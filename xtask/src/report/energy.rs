@@ -58,6 +58,12 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
             code { (found.scenario.name) } " with " code { (found.device.name) } " cells. All machines are compared "
             "with " code { (REFERENCE) } "; a constant that enters both sides moves both. No chip was measured."
         }
+        @if !found.left_out.is_empty() {
+            p.caption {
+                "One rule of each kind is priced: the first of the sweep, with its first settings. Left out: "
+                (found.left_out.len()) " other entries (rule, network, device); " code { "cargo xtask energy DIR --rule NAME" } " prices them."
+            }
+        }
         @for sentence in verdicts(&found) { p.claim { (sentence) } }
         (ratio_table(&found))
         div.figures {
