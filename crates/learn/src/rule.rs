@@ -126,13 +126,13 @@ impl Rule {
         }
         if self.activation == Activation::Relu {
             if self.forward != Forward::Hp {
-                problems.push(RuleError::UnboundedActivation { signal: "forward" });
+                problems.push(RuleError::UnboundedActivation { signal: "binary forward" });
             }
             if self.derivative == Derivative::Coincidence {
-                problems.push(RuleError::UnboundedActivation { signal: "derivative" });
+                problems.push(RuleError::UnboundedActivation { signal: "binary derivative" });
             }
             if self.polarity == Polarity::Bipolar {
-                problems.push(RuleError::UnboundedActivation { signal: "bipolar" });
+                problems.push(RuleError::UnboundedActivation { signal: "bipolar forward" });
             }
         }
         if let WeightUpdate::Accumulated(Accumulation { leak, pulse, .. }) = self.update {
@@ -339,9 +339,7 @@ pub enum RuleError {
     Leak { found: f64 },
     #[error("weights that move by pulses of {found}: must be finite and not negative")]
     Pulse { found: f64 },
-    #[error(
-        "{signal} signal with ReLU: bits and both signs need a bounded activation (sigmoid or hard-sigmoid)"
-    )]
+    #[error("{signal} signal with ReLU: it needs a bounded activation (sigmoid or hard-sigmoid)")]
     UnboundedActivation { signal: &'static str },
     #[error("categorical and race output errors draw a class: they need the softmax cross-entropy loss")]
     ClassErrorNeedsSoftmax,
