@@ -98,7 +98,7 @@ mod tests {
         assert!(typing.contains("line 5") && typing.contains("neuron"), "{typing}");
         let spare = told(&format!("{input}[[layers]]\nkind = \"dense\"\nneurons = 2\npoool = \"max\"\n"));
         assert!(spare.contains("poool"), "{spare}");
-        let near = format!("{:#}", read("cnn-smal").unwrap_err());
+        let near = format!("{:#}", read("cnn_small").unwrap_err());
         assert!(near.contains("did you mean `cnn-small`"), "{near}");
     }
 }
