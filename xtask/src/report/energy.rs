@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
+use bitpulse_core::Activity;
 use bitpulse_device::load_folder;
 use bitpulse_energy::counts::{Rates, Signals};
 use bitpulse_energy::{Dimension, Kind, Pass, Swing};
@@ -69,6 +70,7 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
         }
         @for sentence in verdicts(&found) { p.claim { (sentence) } }
         (ratio_table(&found))
+        @if found.is_simulated() { (beside_reckoned(&found)?) }
         div.figures {
             figure { (ratio_plot(&found)?) figcaption {
                 "Dots: every constant nominal. Bars: 95 % of " (DRAWS) " draws of all constants over their cited ranges "
@@ -120,6 +122,55 @@ fn counted_on(found: &Comparison) -> String {
          counts its own, with another ratio of the whole step above all: see the sweep energy-devices and docs/energy.md."
             .into()
     }
+}
+
+/// What was counted on devices beside what would be reckoned from rates of software, for the same network and device.
+fn beside_reckoned(found: &Comparison) -> Result<Markup> {
+    type Count = fn(&Activity) -> f64;
+    const COUNTS: [(&str, Count); 7] = [
+        ("pulses of updates", |a| a.update.pulses() as f64),
+        ("pulses of carries", |a| a.carry.pulses() as f64),
+        ("slots of pulses", |a| (a.update.pulse_slots + a.carry.pulse_slots) as f64),
+        ("conversions to digital, reads", |a| (a.forward.adc.total() + a.backward.adc.total()) as f64),
+        ("conversions to digital, carries", |a| a.carry.adc.total() as f64),
+        ("decisions of carries", |a| a.carry.comparisons as f64),
+        ("steps of counters", |a| a.update.counter_steps as f64),
+    ];
+    let choice = Choice { device: Some(found.device.name.clone().into()), ..Choice::default() };
+    let reckoned = Comparison::reckoned(&choice, &found.widths)?;
+    let per_sample = |activity: &Activity, count: Count| {
+        let mean = count(activity) / activity.samples as f64;
+        if mean >= 100.0 { format!("{mean:.0}") } else { format!("{mean:.2}") }
+    };
+    Ok(html! {
+        h3 { "Counted on devices beside reckoned from software" }
+        div.scroll { table {
+            thead { tr {
+                th { "hp-memristor over " (REFERENCE) }
+                @for (_, title, _) in PARTS { th.n { (title) } }
+            } }
+            tbody { @for (what, of) in [("counted on devices", found), ("reckoned from rates of software", &reckoned)] { tr {
+                td { (what) }
+                @for (_, _, passes) in PARTS { td.n { (cell(of.found("hp-memristor", passes, DRAWS))) } }
+            } } }
+        } }
+        div.scroll { table {
+            thead { tr {
+                th { "a training sample" } th.n { "BS, counted" } th.n { "BS, reckoned" } th.n { "HP, counted" }
+                th.n { "HP, reckoned" }
+            } }
+            tbody { @for (what, count) in COUNTS { tr {
+                td { (what) }
+                @for work in [&found.bs, &reckoned.bs, &found.hp, &reckoned.hp] {
+                    td.n { (per_sample(&work.activity, count)) }
+                }
+            } } }
+        } }
+        p.caption {
+            "Reckoned from the rates of the scenario: exact changes of HP are a pulse each and its weights have no low digits; a "
+            "conversion is counted once for a matrix, and priced for each of its arrays."
+        }
+    })
 }
 
 /// Nominal and interval in one cell.
@@ -649,7 +700,6 @@ fn assumption_table(found: &Comparison) -> Markup {
 mod tests {
     use std::fs;
 
-    use bitpulse_core::Activity;
     use serde_json::json;
 
     use super::*;
@@ -693,10 +743,12 @@ mod tests {
         let found = of(&[("cnn-small", "software"), ("784-256-10", "mod"), ("784-256-10", "taox-hfox")]);
         let found = found.expect("a section");
         assert!(found.contains("Events were counted on simulated devices (taox-hfox)"));
+        assert!(found.contains("reckoned from rates of software"));
         for left_out in ["bs (784-256-10, mod), runs: 1", "hp (cnn-small, software), runs: 1"] {
             assert!(found.contains(left_out), "{left_out}");
         }
         let software = of(&[("784-256-10", "software")]).expect("a section");
         assert!(software.contains("Weights were in software"));
+        assert!(!software.contains("reckoned from rates of software"));
     }
 }
