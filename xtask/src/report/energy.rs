@@ -167,8 +167,8 @@ fn beside_reckoned(found: &Comparison) -> Result<Markup> {
             } } }
         } }
         p.caption {
-            "Reckoned from the rates of the scenario: exact changes of HP are a pulse each and its weights have no low digits; a "
-            "conversion is counted once for a matrix, and priced for each of its arrays."
+            "Reckoned from the rates of the scenario: exact changes of HP are a pulse each and its weights have no low digits. "
+            "Software counts a conversion once for a matrix, which is priced for each of its arrays, and no slots of updates."
         }
     })
 }
