@@ -25,7 +25,7 @@ enum DataVerb {
 }
 
 /// Where the data sets are.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Default)]
 pub struct Source {
     /// Folder of the four IDX files of MNIST, raw or gz [default: data/mnist of the repository]
     #[arg(long = "data", value_name = "DIR")]
@@ -109,21 +109,62 @@ fn split_examples(split: &Split, spec: SplitSpec) -> anyhow::Result<Prepared> {
 /// The first `count` samples of a data set, `cropped` to the middle 20 x 20 pixels or whole.
 fn examples(dataset: &Dataset, count: usize, cropped: bool) -> anyhow::Result<Examples> {
     anyhow::ensure!(count <= dataset.len(), "{count} images are more than the {} there are", dataset.len());
-    let (rows, cols) = (dataset.rows(), dataset.cols());
-    let images = &dataset.images()[..count * rows * cols];
+    let images = &dataset.images()[..count * dataset.pixels()];
     let labels = &dataset.labels()[..count];
     if !cropped {
-        return Ok(Examples::from_dense(images, labels, rows * cols, dataset.classes())?);
+        return Ok(Examples::from_dense(images, labels, dataset.pixels(), dataset.classes())?);
     }
-    let margin = |side: usize| side.saturating_sub(CROP) / 2;
-    let middle: Vec<u8> = images
-        .chunks_exact(rows * cols)
-        .flat_map(|image| image.chunks_exact(cols).skip(margin(rows)).take(CROP))
-        .flat_map(|row| &row[margin(cols)..margin(cols) + CROP])
-        .copied()
-        .collect();
+    let middle: Vec<u8> =
+        images.chunks_exact(dataset.pixels()).flat_map(|image| middle(dataset, image)).collect();
     Ok(Examples::from_dense(&middle, labels, CROP * CROP, dataset.classes())?)
 }
 
 /// Side of the images that MLP+NeuroSim crops MNIST to.
 const CROP: usize = 20;
+
+/// The middle pixels of an image.
+fn middle<'a>(dataset: &Dataset, image: &'a [u8]) -> impl Iterator<Item = u8> + use<'a> {
+    let margin = |side: usize| side.saturating_sub(CROP) / 2;
+    let (cols, above, beside) = (dataset.cols(), margin(dataset.rows()), margin(dataset.cols()));
+    let rows = image.chunks_exact(cols).skip(above).take(CROP);
+    rows.flat_map(move |row| &row[beside..beside + CROP]).copied()
+}
+
+/// The images that a run was tested on, to be looked at.
+pub struct TestImages {
+    images: Dataset,
+    cropped: bool,
+}
+
+/// An image: `channels` planes, one for grey and three for colour, each row by row.
+pub struct Picture {
+    pub width: usize,
+    pub height: usize,
+    pub channels: usize,
+    pub values: Vec<u8>,
+}
+
+impl TestImages {
+    /// The images of `split`.
+    ///
+    /// # Errors
+    /// When the data set cannot be read.
+    pub fn load(source: &Source, split: SplitSpec) -> anyhow::Result<Self> {
+        let loaded = bitpulse_data::load_mnist(&source.mnist(), &workspace::cache("mnist"))?;
+        let loaded = loaded.hold_out(split.validation)?;
+        let images = if split.validation > 0 { loaded.validation } else { loaded.test };
+        Ok(Self { images, cropped: split.cropped })
+    }
+
+    /// Image `index`; `None` if there is none.
+    pub fn picture(&self, index: usize) -> Option<Picture> {
+        let Self { images, cropped } = self;
+        if index >= images.len() {
+            return None;
+        }
+        let image = images.image(index);
+        let (width, height) = if *cropped { (CROP, CROP) } else { (images.cols(), images.rows()) };
+        let values = if *cropped { middle(images, image).collect() } else { image.to_vec() };
+        Some(Picture { width, height, channels: values.len() / (width * height), values })
+    }
+}

@@ -10,6 +10,7 @@ mod data;
 mod devices;
 mod energy;
 mod failure;
+mod gallery;
 mod plot;
 mod record;
 mod report;
@@ -18,6 +19,7 @@ mod spec;
 mod sweep;
 mod tidy;
 mod train;
+mod wiring;
 mod workspace;
 
 use std::io::IsTerminal;

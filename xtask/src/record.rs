@@ -1,10 +1,13 @@
 //! What is kept of a run: columns of `results.csv` and `curves.csv`.
 
 use bitpulse_core::Activity;
+use bitpulse_crossbar::Staleness;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use crate::gallery::Answer;
 use crate::spec::{KEYS, Run, Value};
+use crate::wiring::WireMap;
 
 /// Stochastic passes with which a run is tested when it asks for it.
 pub const SAMPLE_COUNTS: [u32; 4] = [1, 4, 16, 64];
@@ -26,6 +29,12 @@ pub struct RunRecord {
     pub curve: Vec<EpochRecord>,
     /// Of every layer on devices; empty for weights in software.
     pub histograms: Vec<Histogram>,
+    /// Of the effective maps of every layer on devices; empty for weights in software.
+    pub staleness: Vec<Staleness>,
+    /// Answers to single images.
+    pub gallery: Vec<Answer>,
+    /// Of the first layer; `None` where it is read through no wires.
+    pub wires: Option<WireMap>,
 }
 
 /// How many weights of a layer lie where, before and after learning.
@@ -130,6 +139,11 @@ impl RunRecord {
             "carry_pulses_per_weight",
             json!((carry.set_pulses + carry.reset_pulses) as f64 / self.weights as f64),
         );
+        // Of all layers and directions: maps renewed in training, and how far the worst of them was off by then.
+        let maps: Vec<&Staleness> = self.staleness.iter().filter(|maps| maps.refreshes > 0).collect();
+        let worst = maps.iter().map(|maps| maps.worst).reduce(f64::max);
+        put("map_refreshes", json!(worst.map(|_| maps.iter().map(|maps| maps.refreshes).sum::<u64>())));
+        put("worst_map_error", json!(worst));
         for key in KEYS {
             if !columns.contains_key(key.name) {
                 columns.insert(key.name.into(), json(&run.settings[key.name]));

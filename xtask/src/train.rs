@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Context;
 use bitpulse_core::units::Siemens;
 use bitpulse_core::{Activity, SeedPath, Shape, State};
-use bitpulse_crossbar::CrossbarMatrix;
+use bitpulse_crossbar::{CrossbarMatrix, Staleness};
 use bitpulse_learn::{Evaluation, Examples, Inference, Network, Rule, Training, cosine, mean_update};
 use clap::Args;
 use serde_json::Value as Json;
@@ -13,9 +13,11 @@ use tracing::{debug, debug_span};
 
 use crate::data::{self, Prepared, Source};
 use crate::failure::{Failure, Outcome};
+use crate::gallery::{Scores, gallery};
 use crate::record::{EpochRecord, FOLLOWED, Histogram, Measured, RunRecord, SAMPLE_COUNTS, row};
 use crate::spec::Run;
 use crate::sweep;
+use crate::wiring::wire_map;
 
 /// `cargo xtask train`
 #[derive(Args)]
@@ -183,7 +185,13 @@ pub fn execute(
     }
     let network = &mut training.network;
     let train = measured(network.evaluate(&data.train, Inference::Expectation, evaluation));
-    let held_out = measured(network.evaluate(&data.held_out, Inference::Expectation, evaluation));
+    let mut scores = Scores::default();
+    let held_out = measured(network.evaluate_each(
+        &data.held_out,
+        Inference::Expectation,
+        evaluation,
+        |_, of_classes| scores.add(of_classes),
+    ));
     let sampled = SAMPLE_COUNTS.map(|count| {
         (run.sampled_inference && run.is_stochastic()).then(|| {
             let inference = Inference::Samples { count, combine: run.combine };
@@ -199,16 +207,31 @@ pub fn execute(
         let pairs = before.matrices().iter().zip(matrices);
         pairs.map(|(before, after)| Histogram::new(&before.weights(), &after.weights())).collect()
     });
+    let staleness = run.hardware.as_ref().map_or_else(Vec::new, |_| {
+        let of = |state| Staleness::of(&state).expect("the matrices of a run on devices are crossbars");
+        matrices.iter().map(|matrix| of(matrix.save())).collect()
+    });
+    let wires = run.hardware.as_ref().and_then(|hardware| {
+        let (first, shape) = (&matrices[0], matrices[0].shape());
+        wire_map(&hardware.layer(shape), shape, &first.save(), &data.held_out, run.rule.input)
+    });
+    let weights = matrices.iter().map(|matrix| matrix.shape().weights() as u64).sum();
+    // Last, for passes count as reads.
+    let at = evaluation.child("gallery");
+    let gallery = gallery(&mut training.network, &data.held_out, &scores, run.is_stochastic(), at);
     Ok(Some(RunRecord {
-        histograms,
         train,
         held_out,
         sampled,
         train_seconds,
         pulse_gradient_cosine,
-        weights: matrices.iter().map(|matrix| matrix.shape().weights() as u64).sum(),
+        weights,
         activity,
         curve,
+        histograms,
+        staleness,
+        gallery,
+        wires,
     }))
 }
 

@@ -1,23 +1,20 @@
 //! Circuits from the command line.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
 use predicates::prelude::*;
 
-fn xtask(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.arg("circuit").args(arguments);
-    command
+use common::{folder, text};
+
+fn xtask(arguments: &[&str]) -> assert_cmd::Command {
+    common::xtask(&[&["circuit"], arguments].concat())
 }
 
 fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/crossbar/tests/cases").join(name)
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("the repository's path is UTF-8")
 }
 
 /// Numbers of a JSON tree, in order.
@@ -72,7 +69,7 @@ fn solves_every_case_of_badcrossbar_with_all_branches() {
 fn writes_a_netlist_and_a_map() {
     let path = case("rand_5x4_r5.json");
     xtask(&["netlist", text(&path)]).assert().success().stdout(predicate::str::contains(".end"));
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = folder();
     let out = folder.path().join("map.svg");
     xtask(&["map", text(&path), "--example", "1", "--out", text(&out)]).assert().success().stdout("");
     let drawing = fs::read_to_string(out).expect("the map was written");
@@ -81,30 +78,52 @@ fn writes_a_netlist_and_a_map() {
 
 #[test]
 fn bad_cases_are_refused_with_their_place() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let write = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        fs::write(&path, text).expect("a temporary file can be written");
-        path
-    };
+    let folder = folder();
     let good = r#"{"r_i_word_line": 1, "r_i_bit_line": 1, "applied_voltages": [[0.1], [0.2]], "resistances": [[1, 2], [3, 4]]}"#;
-    let truncated = write("truncated.json", &good[..60]);
-    let ragged = write("ragged.json", &good.replace("[3, 4]", "[3]"));
-    let negative = write("negative.json", &good.replace("[3, 4]", "[3, -4]"));
-    let short = write("short.json", &good.replace(", [0.2]]", "]"));
-    for (path, expected) in [
-        (truncated, "truncated.json"),
-        (ragged, "resistances[1]"),
-        (negative, "resistances[1][1]"),
-        (short, "applied_voltages"),
-        (PathBuf::from("/nonexistent.json"), "/nonexistent.json"),
-    ] {
-        xtask(&["solve", text(&path), "--json"])
-            .assert()
-            .code(2)
-            .stdout("")
-            .stderr(predicate::str::contains(expected).and(predicate::str::contains("panicked").not()));
+    let ideal = good.replace("line\": 1", "line\": 0");
+    let files = [
+        ("truncated", good[..60].to_owned(), "truncated.json: case, at `applied_voltages`: EOF"),
+        ("ragged", good.replace("[3, 4]", "[3]"), "`resistances[1]` has 1 values"),
+        ("negative", good.replace("[3, 4]", "[3, -4]"), "`resistances[1][1]` is -4.0 ohm"),
+        ("nan", good.replace("[3, 4]", "[3, NaN]"), "at `resistances[1][1]`"),
+        ("lines", good.replace(", [0.2]]", "]"), "`applied_voltages` has 1 lines, the array 2 to drive"),
+        ("vectors", good.replace("[0.2]]", "[0.2, 0.3]]"), "`applied_voltages[1]` has 2 values"),
+        ("wire", good.replacen("line\": 1", "line\": -1", 1), "word-line segment resistance is -1 ohm"),
+        (
+            "open",
+            good.replace("line\": 1", "line\": \"inf\""),
+            "at `r_i_word_line`: invalid type: string \"inf\"",
+        ),
+        (
+            "short",
+            ideal.replace("[3, 4]", "[3, 0]"),
+            "`resistances[1][1]` is 0.0 ohm, a short across source and",
+        ),
+        (
+            "joined",
+            good.replace("[3, 4]", "[3, 0]"),
+            "`resistances[1][1]` is 0.0 ohm, a short between its lines",
+        ),
+    ];
+    let mut paths: Vec<(PathBuf, &str)> = files
+        .iter()
+        .map(|(name, text, expected)| (written(&folder, &format!("{name}.json"), text), *expected))
+        .collect();
+    paths.push((PathBuf::from("/nonexistent.json"), "/nonexistent.json"));
+    let out = folder.path().join("out");
+    for (path, expected) in &paths {
+        for rest in
+            [vec!["solve", "--json"], vec!["map", "--out", text(&out)], vec!["netlist", "--out", text(&out)]]
+        {
+            xtask(&[&rest[..], &[text(path)]].concat())
+                .assert()
+                .code(2)
+                .stdout("")
+                .stderr(predicate::str::contains(*expected).and(predicate::str::contains("panicked").not()));
+        }
     }
+    let entries = fs::read_dir(folder.path()).expect("the folder can be read").count();
+    assert_eq!(entries, files.len(), "nothing is written for a bad case, not in part either");
     let example = case("rand_5x4_r5.json");
     for verb in ["solve", "map"] {
         let sizes = "5 x 4 cells and".to_owned();
@@ -156,7 +175,7 @@ fn solved(arguments: &[&str]) -> serde_json::Value {
 
 #[test]
 fn a_device_gives_its_cells_its_current_law() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = folder();
     let plain = written(&folder, "plain.json", &wired(""));
     let linear = solved(&["solve", text(&plain), "--json"])["output_currents"].clone();
     // A preset that says nothing of its law is ohmic, and so is solved as without it.
@@ -216,7 +235,7 @@ fn a_device_gives_its_cells_its_current_law() {
 
 #[test]
 fn what_is_wrong_with_a_law_is_said_with_file_line_and_key() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = folder();
     let plain = written(&folder, "plain.json", &wired(""));
     let strong = written(&folder, "strong.json", &wired("").replace("0.4,", "0.9,"));
     let bad = written(&folder, "bad.toml", &device("[iv.sinh]\nv0 = \"-0.15 V\""));

@@ -83,6 +83,29 @@ fn train_prints_one_json_document() {
 }
 
 #[test]
+fn a_run_on_effective_maps_says_how_far_they_were_off() {
+    let train = |settings: &[&str]| -> serde_json::Value {
+        let mut command = xtask(&["train", "benchmark-device", "--json", "--set", "rule=bs-pulses"]);
+        for setting in ["network=784-16-10", "epochs=1", "train-count=500", "test-count=100"] {
+            command.args(["--set", setting]);
+        }
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        let output = command.output().expect("xtask runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("one JSON document")
+    };
+    let wired = train(&["fidelity=effective", "wire-ohms=1", "map-refresh=200", "batch=1"]);
+    // 500 updates of two layers.
+    assert_eq!(wired["map_refreshes"], 4);
+    let error = wired["worst_map_error"].as_f64().expect("a number");
+    assert!(error > 0.0 && error < 0.05, "{error}");
+    let ideal = train(&[]);
+    assert!(ideal["map_refreshes"].is_null() && ideal["worst_map_error"].is_null());
+}
+
+#[test]
 fn every_mistake_of_a_spec_is_told_at_once_with_its_place() {
     let folder = folder();
     let spec = folder.path().join("wrong.toml");

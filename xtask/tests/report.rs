@@ -196,6 +196,15 @@ fn means(results: &Path) -> Vec<(String, String)> {
     sums.into_iter().map(|(rule, sum, count)| (rule, format!("{:.2}", 100.0 * sum / count))).collect()
 }
 
+fn images_come_with_what_was_said_of_them(browser: &Browser) {
+    let images = browser.run("return document.querySelectorAll('#gallery image').length;");
+    assert!(images.as_u64().is_some_and(|count| count >= 16), "{images}");
+    browser.mouse("document.querySelector('#gallery .hover rect')", false);
+    let tip = browser.run("return document.querySelector('.tip').innerText;");
+    let tip = tip.as_str().expect("a text");
+    assert!(tip.starts_with("Image ") && tip.contains(" of 64 votes"), "{tip}");
+}
+
 #[test]
 fn the_report_works_in_a_browser() {
     for program in ["chromedriver", "chromium"] {
@@ -254,6 +263,8 @@ fn the_report_works_in_a_browser() {
     let tip = tip.as_str().expect("a text");
     assert!(tip.starts_with("Epoch 2") && tip.contains("BS: ") && tip.contains("HP ReLU: "), "{tip}");
 
+    images_come_with_what_was_said_of_them(&browser);
+
     // A line is hidden and comes back.
     let lines = "[...document.querySelectorAll('#learning .panel:first-of-type g.series')].filter(g => g.getBoundingClientRect().width > 0).length";
     let count = || browser.run(&format!("return {lines};"));
@@ -307,6 +318,8 @@ fn the_report_works_in_a_browser() {
         // The page that the browser opens with is its own.
         .filter(|request| !request["documentURL"].as_str().is_some_and(|page| page.starts_with("chrome://")))
         .map(|request| request["request"]["url"].as_str().unwrap_or_default().to_owned())
+        // A picture that stands in the page asks nobody, though the browser lists it.
+        .filter(|url| !url.starts_with("data:"))
         .collect();
     assert_eq!(requests, [format!("file://{}", text(&out.join("report.html")))]);
 }

@@ -138,6 +138,71 @@ impl Case {
     }
 }
 
+impl RawCase {
+    /// Conductances row by row; 0 for what is wrong, with what that is.
+    fn conductances(&self, cols: usize, problems: &mut Vec<String>) -> Vec<f64> {
+        // Without any resistance from a source through the cell to a ground, its current would be infinite.
+        let path = [self.r_i_word_line, self.r_i_bit_line, self.r_driver, self.r_sense];
+        let short = if path == [0.0; 4] {
+            "a short across source and ground"
+        } else {
+            "a short between its lines, which are no longer two (a contact of 1e-3 of a wire segment comes as close as \
+             matters)"
+        };
+        let mut g_siemens = Vec::with_capacity(self.resistances.len() * cols);
+        for (i, row) in self.resistances.iter().enumerate() {
+            if row.len() != cols {
+                problems.push(format!(
+                    "`resistances[{i}]` has {} values, `resistances[0]` has {cols}: rows must be of one length",
+                    row.len()
+                ));
+            }
+            for (j, cell) in row.iter().enumerate() {
+                let mut refuse = |r: f64, why: &str| {
+                    problems.push(format!(
+                        "`resistances[{i}][{j}]` is {r:?} ohm, {why}; it must be more than 0 or \"inf\""
+                    ));
+                    0.0
+                };
+                g_siemens.push(match *cell {
+                    Resistance::Open(Open::Inf) => 0.0,
+                    Resistance::Ohms(0.0) => refuse(0.0, short),
+                    Resistance::Ohms(r) if r < 0.0 => refuse(r, "not a resistance"),
+                    Resistance::Ohms(r) if r.recip().is_infinite() => {
+                        refuse(r, "so little that its conductance overflows")
+                    }
+                    Resistance::Ohms(r) => r.recip(),
+                });
+            }
+        }
+        g_siemens
+    }
+
+    /// How many vectors of voltages there are for `inputs` driven lines; `problems` where they are not that.
+    fn vectors(&self, inputs: usize, problems: &mut Vec<String>) -> usize {
+        let vectors = self.applied_voltages.first().map_or(0, Vec::len);
+        if self.applied_voltages.len() != inputs {
+            problems.push(format!(
+                "`applied_voltages` has {} lines, the array {inputs} to drive",
+                self.applied_voltages.len()
+            ));
+        }
+        if let Some(stated) = self.examples.filter(|&stated| stated != vectors) {
+            problems.push(format!("`examples` is {stated}, but `applied_voltages[0]` has {vectors}"));
+        }
+        if vectors == 0 {
+            problems.push("`applied_voltages` holds no vector".into());
+        }
+        for (i, line) in self.applied_voltages.iter().enumerate().filter(|(_, line)| line.len() != vectors) {
+            problems.push(format!(
+                "`applied_voltages[{i}]` has {} values, `applied_voltages[0]` has {vectors}",
+                line.len()
+            ));
+        }
+        vectors
+    }
+}
+
 impl TryFrom<RawCase> for Case {
     type Error = CaseError;
 
@@ -150,59 +215,12 @@ impl TryFrom<RawCase> for Case {
                 problems.push(format!("`{key}` is {stated}, but `resistances` has {found}"));
             }
         }
-        // Without any resistance from a source through the cell to a ground, its current would be infinite.
-        let path = [raw.r_i_word_line, raw.r_i_bit_line, raw.r_driver, raw.r_sense];
-        let short = if path == [0.0; 4] {
-            "a short across source and ground"
-        } else {
-            "a short between its lines, which are no longer two (a contact of 1e-3 of a wire segment comes as close as \
-             matters)"
-        };
-        let mut g_siemens = Vec::new();
-        for (i, row) in raw.resistances.iter().enumerate() {
-            if row.len() != cols {
-                problems.push(format!(
-                    "`resistances[{i}]` has {} values, `resistances[0]` has {cols}: rows must be of one length",
-                    row.len()
-                ));
-            }
-            for (j, cell) in row.iter().enumerate() {
-                g_siemens.push(match *cell {
-                    Resistance::Open(Open::Inf) => 0.0,
-                    Resistance::Ohms(r) if r > 0.0 && r.recip().is_finite() => r.recip(),
-                    Resistance::Ohms(r) => {
-                        let why = if r == 0.0 { short } else { "not a resistance" };
-                        problems.push(format!(
-                            "`resistances[{i}][{j}]` is {r} ohm, {why}; it must be more than 0 or \"inf\""
-                        ));
-                        0.0
-                    }
-                });
-            }
-        }
+        let g_siemens = raw.conductances(cols, &mut problems);
         let inputs = match raw.read {
             Read::Forward => rows,
             Read::Transposed => cols,
         };
-        let vectors = raw.applied_voltages.first().map_or(0, Vec::len);
-        if raw.applied_voltages.len() != inputs {
-            problems.push(format!(
-                "`applied_voltages` has {} lines, the array {inputs} to drive",
-                raw.applied_voltages.len()
-            ));
-        }
-        if let Some(stated) = raw.examples.filter(|&stated| stated != vectors) {
-            problems.push(format!("`examples` is {stated}, but `applied_voltages[0]` has {vectors}"));
-        }
-        if vectors == 0 {
-            problems.push("`applied_voltages` holds no vector".into());
-        }
-        for (i, line) in raw.applied_voltages.iter().enumerate().filter(|(_, line)| line.len() != vectors) {
-            problems.push(format!(
-                "`applied_voltages[{i}]` has {} values, `applied_voltages[0]` has {vectors}",
-                line.len()
-            ));
-        }
+        let vectors = raw.vectors(inputs, &mut problems);
         let law = match Law::new(raw.law, raw.read_voltage) {
             Ok(law) => law,
             Err(wrong) => {

@@ -1,3 +1,4 @@
+use bitpulse_core::{State, StateError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -24,6 +25,8 @@ pub enum Fidelity {
 }
 
 /// Error of effective maps at the moment they were replaced: 2-norm of the map's change against that of the new map.
+///
+/// Where drivers and sense amplifiers differ, each direction has a map, and these are counted one by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Staleness {
     /// Maps replaced so far.
@@ -35,6 +38,21 @@ pub struct Staleness {
 }
 
 impl Staleness {
+    /// What a matrix noted until it was saved as `state`.
+    ///
+    /// # Errors
+    /// When `state` is not of a [`crate::CrossbarMatrix`].
+    pub fn of(state: &State) -> Result<Self, StateError> {
+        let errors: &[f64] = state.get("map-errors", &[2])?;
+        Ok(Self { refreshes: state.get("map-refreshes", &[1])?[0], last: errors[0], worst: errors[1] })
+    }
+
+    /// Puts it where [`Staleness::of`] finds it.
+    pub(crate) fn save(self, state: &mut State) {
+        state.put("map-refreshes", &[1], vec![self.refreshes]);
+        state.put("map-errors", &[2], vec![self.last, self.worst]);
+    }
+
     /// Notes that a map `old` was replaced by `new`.
     pub(crate) fn add<T: Copy + Into<f64>>(&mut self, old: &[T], new: &[T]) {
         self.refreshes += 1;
@@ -243,10 +261,7 @@ impl Array {
             old => {
                 let new = EffectiveMap::measure(&self.circuit, read, &self.settings)?;
                 if let Some(old) = old {
-                    let error = distance(&old.siemens, &new.siemens);
-                    self.staleness.refreshes += 1;
-                    self.staleness.last = error;
-                    self.staleness.worst = self.staleness.worst.max(error);
+                    self.staleness.add(&old.siemens, &new.siemens);
                 }
                 direction.updates = 0;
                 new

@@ -70,22 +70,19 @@ pub(crate) fn solve(
     work: &mut Work,
 ) -> (f64, usize) {
     let tolerance = settings.tolerance;
-    let (left, mut reference) = sweep(network, injected, warm, work);
-    if warm {
-        reference = cold_reference(network, injected, work);
-    }
-    let mut residual = quotient(left, reference);
+    let mut left = sweep(network, injected, warm, work);
     let mut iterations = 1;
     let mut goal = tolerance;
     work.steps.clear();
-    while residual > tolerance && iterations < settings.max_iterations {
-        iterations += iterate(network, goal * reference, settings.max_iterations - iterations, work);
-        // The recursion may have drifted from the truth; if so, start again from here and go further.
-        residual = quotient(sweep(network, injected, true, work).0, reference);
+    while left.residual() > tolerance && iterations < settings.max_iterations {
+        iterations += iterate(network, goal * left.reference(), settings.max_iterations - iterations, work);
+        // The recursion may have drifted from the truth, and the currents from what they seemed to be; if so, start again
+        // from here and go further.
+        left = sweep(network, injected, true, work);
         iterations += 1;
         goal *= 0.1;
     }
-    (residual, iterations)
+    (left.residual(), iterations)
 }
 
 /// Improves the voltages `work.x` of the sensed lines, which solve the network up to rounding, by exact passes over all
@@ -96,8 +93,7 @@ pub(crate) fn polish(
     tolerance: f64,
     work: &mut Work,
 ) -> (f64, usize) {
-    let reference = cold_reference(network, injected, work);
-    let mut pass = || quotient(sweep(network, injected, true, work).0, reference);
+    let mut pass = || sweep(network, injected, true, work).residual();
     let (mut residual, mut passes) = (pass(), 1);
     while residual > tolerance {
         let left = pass();
@@ -111,25 +107,33 @@ pub(crate) fn polish(
     (residual, passes)
 }
 
-fn quotient(left: f64, reference: f64) -> f64 {
-    if left == 0.0 { 0.0 } else { left / reference }
+/// What an exact pass finds: squares of 2-norms.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Left {
+    /// Of the currents left over at the nodes of the sensed lines.
+    pub(crate) over: f64,
+    /// Of the currents through the cells.
+    pub(crate) cells: f64,
+    /// Of what would flow through the cells from their driven lines to 0 V.
+    pub(crate) gross: f64,
 }
 
-/// Norm of the cell currents with all sensed lines at 0 V.
-fn cold_reference(network: &Network, injected: Option<&[f64]>, work: &mut Work) -> f64 {
-    let cols = network.cols;
-    let mut sum = 0.0;
-    for rows in groups(network.rows) {
-        let span = rows.start * cols..rows.end * cols;
-        let group = &mut work.group[..span.len()];
-        load(group, None, &network.g[span.clone()], injected.map(|c| &c[span.clone()]));
-        solve_group(network, span.clone(), Some(&work.sources[rows]), group);
-        for (cell, (y, g)) in group.iter().zip(&network.g[span.clone()]).enumerate() {
-            let current = g * y + injected.map_or(0.0, |c| c[span.start + cell]);
-            sum += current * current;
-        }
+impl Left {
+    /// What a residual is measured against, as [`Settings::tolerance`] defines it.
+    pub(crate) fn reference(self) -> f64 {
+        let rounding = 0.01_f64.powi(2) * self.gross;
+        rounding.max(self.cells).min(100.0_f64.powi(2) * self.cells).sqrt()
     }
-    sum.sqrt()
+
+    /// The residual, no less than rounding lets one know it; no number where the squares overflow.
+    pub(crate) fn residual(self) -> f64 {
+        if !(self.cells + self.gross).is_finite() {
+            return f64::NAN;
+        }
+        let rounding = f64::EPSILON * self.gross.sqrt();
+        let left = self.over.sqrt().max(rounding);
+        if left == 0.0 { 0.0 } else { left / self.reference() }
+    }
 }
 
 /// Conjugate gradients until the norm of `work.r` is at most `goal`; returns the number of iterations.
@@ -202,8 +206,8 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// One exact pass over driven, sensed and driven lines: improves `x`, sets `w` exact for it and `r` to the current left
-/// over. Returns the norms of `r` and of the cell currents into the sensed lines had these been at 0 V.
-fn sweep(network: &Network, injected: Option<&[f64]>, warm: bool, work: &mut Work) -> (f64, f64) {
+/// over.
+fn sweep(network: &Network, injected: Option<&[f64]>, warm: bool, work: &mut Work) -> Left {
     Arch::new().dispatch(Sweep { network, injected, warm, work })
 }
 
@@ -215,13 +219,12 @@ struct Sweep<'a> {
 }
 
 impl WithSimd for Sweep<'_> {
-    type Output = (f64, f64);
+    type Output = Left;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> (f64, f64) {
+    fn with_simd<S: Simd>(self, _: S) -> Left {
         let Self { network, injected, warm, work } = self;
         let cols = network.cols;
-        let mut reference = 0.0;
         for rows in groups(network.rows) {
             let span = rows.start * cols..rows.end * cols;
             let w = &mut work.w[span.clone()];
@@ -240,7 +243,6 @@ impl WithSimd for Sweep<'_> {
                         *z += c;
                     }
                 }
-                reference += dot(z, z);
                 if row > 0 {
                     let from = here.start - cols..here.start;
                     let a = &network.sensed.a[from.clone()];
@@ -250,7 +252,7 @@ impl WithSimd for Sweep<'_> {
                 }
             }
         }
-        let mut residual = 0.0;
+        let mut left = Left::default();
         for rows in groups(network.rows).rev() {
             let span = rows.start * cols..rows.end * cols;
             substitute(network, rows.clone(), &mut work.z);
@@ -259,14 +261,28 @@ impl WithSimd for Sweep<'_> {
             load(group, Some(&work.z[span.clone()]), g, injected.map(|c| &c[span.clone()]));
             solve_group(network, span.clone(), Some(&work.sources[rows]), group);
             let r = &mut work.r[span.clone()];
-            for (((r, w), y), g) in r.iter_mut().zip(&mut work.w[span]).zip(group).zip(g) {
+            let w = &mut work.w[span.clone()];
+            for (((r, w), y), g) in r.iter_mut().zip(&mut *w).zip(&*group).zip(g) {
                 *r = g * (*y - *w);
                 *w = *y;
             }
-            residual += dot(r, r);
+            left.over += dot(r, r);
+            for (y, g) in group.iter_mut().zip(g) {
+                *y *= g;
+            }
+            left.gross += dot(group, group);
+            for ((i, x), g) in group.iter_mut().zip(&work.z[span.clone()]).zip(g) {
+                *i -= g * x;
+            }
+            if let Some(injected) = injected {
+                for (i, c) in group.iter_mut().zip(&injected[span]) {
+                    *i += c;
+                }
+            }
+            left.cells += dot(group, group);
         }
         std::mem::swap(&mut work.x, &mut work.z);
-        (residual.sqrt(), reference.sqrt())
+        left
     }
 }
 

@@ -135,7 +135,7 @@ pub fn solve_nonlinear(
         solver.refactor(&slopes);
         nodes = solver.solve_injected(volts, Some(&sources), Some(&nodes), settings)?;
     }
-    Err(SolveError::NotConverged { residual, iterations, tolerance: settings.tolerance })
+    Err(SolveError::unconverged(residual, iterations, settings.tolerance))
 }
 
 /// Where the next tangent of a cell stands, after a step from that at `from` to `volts` and `amperes`.

@@ -13,7 +13,7 @@
 
 use pulp::{Arch, Scalar, Simd, WithSimd};
 
-use crate::gradient::Step;
+use crate::gradient::{Left, Step};
 use crate::lines::{Network, axpy, reversed};
 use crate::solve::Settings;
 
@@ -156,9 +156,9 @@ impl Plan {
         let mut roots = polynomial.roots.iter().cycle();
         work.rescale(self.g_most);
         let mut down = false;
-        let squares = self.outer(network, Stage::Start, down, work);
-        let reference = squares.map(|square| square.max(f64::MIN_POSITIVE));
-        let (mut residual, mut iterations) = (relative(squares, reference), 1);
+        // All currents to 0 V: whatever flows is left over.
+        let left = self.outer(network, Stage::Start, down, work);
+        let (mut residual, mut iterations) = (largest(&left), 1);
         let mut stage = Stage::First;
         while residual > tolerance {
             let factors = polynomial.factors(tolerance / residual, rounding);
@@ -175,7 +175,7 @@ impl Plan {
                 }
             }
             down = !down;
-            let left = relative(self.outer(network, stage, down, work), reference);
+            let left = largest(&self.outer(network, stage, down, work));
             // So that what is not a number ends it, too.
             let better = left < 0.5 * residual;
             if !better {
@@ -187,7 +187,7 @@ impl Plan {
         Some((residual, iterations))
     }
 
-    fn outer(&self, network: &Network, stage: Stage, down: bool, work: &mut Work) -> Double {
+    fn outer(&self, network: &Network, stage: Stage, down: bool, work: &mut Work) -> [Left; LANES] {
         let plan = self;
         if down {
             Arch::new().dispatch(Outer::<true> { network, plan, stage, work })
@@ -197,11 +197,11 @@ impl Plan {
     }
 }
 
-/// Largest square root of the quotients; 0 where nothing is left.
-fn relative(squares: Double, reference: Double) -> f64 {
-    let quotients = squares.iter().zip(reference).map(|(left, whole)| (left / whole).sqrt());
+/// The largest residual.
+fn largest(left: &[Left]) -> f64 {
+    let residuals = left.iter().map(|left| left.residual());
     // Unlike `max`, this keeps what is not a number.
-    quotients.fold(0.0, |most, quotient| if quotient <= most { most } else { quotient })
+    residuals.fold(0.0, |most, residual| if residual <= most { most } else { residual })
 }
 
 /// The polynomial by which the iterations of a correction reduce what is left over.
@@ -567,7 +567,7 @@ enum Stage {
 }
 
 /// Adds the correction to `y`, then computes the output currents, what is left over, and the first step of the next
-/// correction, `DOWN` the rows or up; returns the squares of what is left over.
+/// correction, `DOWN` the rows or up; returns what is left over.
 struct Outer<'a, const DOWN: bool> {
     network: &'a Network,
     plan: &'a Plan,
@@ -576,10 +576,10 @@ struct Outer<'a, const DOWN: bool> {
 }
 
 impl<const DOWN: bool> WithSimd for Outer<'_, DOWN> {
-    type Output = Double;
+    type Output = [Left; LANES];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Double {
+    fn with_simd<S: Simd>(self, simd: S) -> [Left; LANES] {
         match S::F64_LANES {
             8 => self.pass::<S, 1>(simd),
             4 => self.pass::<S, 2>(simd),
@@ -592,12 +592,12 @@ impl<const DOWN: bool> WithSimd for Outer<'_, DOWN> {
 impl<const DOWN: bool> Outer<'_, DOWN> {
     /// The pass with [`LANES`] vectors in `K` registers.
     #[inline(always)]
-    fn pass<S: Simd, const K: usize>(self, simd: S) -> Double {
+    fn pass<S: Simd, const K: usize>(self, simd: S) -> [Left; LANES] {
         let Self { network, plan, stage, work } = self;
         work.double.clear();
         work.single.clear();
         work.outputs.slice().fill(0.0);
-        let mut squares = [0.0; LANES];
+        let mut squares = [[0.0; LANES]; 3];
         for place in places::<DOWN>(network.rows) {
             if place.first.is_some() {
                 settle::<S, K>(simd, stage, place.group, network.cols, work);
@@ -605,14 +605,15 @@ impl<const DOWN: bool> Outer<'_, DOWN> {
             if let Some(ahead) = place.ahead {
                 settle::<S, K>(simd, stage, ahead, network.cols, work);
             }
-            let squares = &mut doubles::<S, K>(&mut squares)[0];
+            let squares = squares.each_mut().map(|squares| &mut doubles::<S, K>(squares)[0]);
             if stage == Stage::Start {
                 refine::<S, K, DOWN, true>(simd, network, plan, &place, work, squares);
             } else {
                 refine::<S, K, DOWN, false>(simd, network, plan, &place, work, squares);
             }
         }
-        squares
+        let [over, cells, gross] = squares;
+        std::array::from_fn(|k| Left { over: over[k], cells: cells[k], gross: gross[k] })
     }
 }
 
@@ -651,7 +652,7 @@ fn refine<S: Simd, const K: usize, const DOWN: bool, const START: bool>(
     plan: &Plan,
     place: &Place,
     work: &mut Work,
-    squares: &mut [S::f64s; K],
+    [over, through, gross]: [&mut [S::f64s; K]; 3],
 ) {
     let (cols, size) = (network.cols, network.cols + GAP);
     let sensed_ohms = sensed_ohms::<DOWN>(network).map(|ohm| simd.splat_f64s(ohm));
@@ -718,17 +719,21 @@ fn refine<S: Simd, const K: usize, const DOWN: bool, const START: bool>(
             for (k, scaled) in doubles::<S, K>(&mut scaled)[0].iter_mut().enumerate() {
                 v[n][k] = simd.mul_f64s(a, simd.mul_add_e_f64s(r, node[n][k], v[n][k]));
                 let mut rest = simd.mul_f64s(g, v[n][k]);
+                gross[k] = simd.mul_add_e_f64s(rest, rest, gross[k]);
                 if START {
+                    through[k] = gross[k];
                     output[k] = simd.add_f64s(rest, output[k]);
                 } else {
-                    output[k] = simd.mul_add_e_f64s(g, simd.sub_f64s(v[n][k], x[n][k]), output[k]);
+                    let i = simd.mul_f64s(g, simd.sub_f64s(v[n][k], x[n][k]));
+                    through[k] = simd.mul_add_e_f64s(i, i, through[k]);
+                    output[k] = simd.add_f64s(i, output[k]);
                     // `y` is its elimination less what came from the row ahead.
                     let y = simd.negate_mul_add_e_f64s(ahead_share, ahead[k], j[n][k]);
                     rest = simd.sub_f64s(rest, y);
                     carry[k] = simd.mul_add_e_f64s(behind_share, carry[k], y);
                     j[n][k] = carry[k];
                 }
-                squares[k] = simd.mul_add_e_f64s(rest, rest, squares[k]);
+                over[k] = simd.mul_add_e_f64s(rest, rest, over[k]);
                 *scaled = simd.mul_f64s(rest, per_unit[k]);
             }
             left[n] = scaled.map(|scaled| scaled as f32);

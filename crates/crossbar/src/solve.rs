@@ -10,9 +10,15 @@ use crate::{gradient, refine};
 /// When a solve is done.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// The residual to reach: the 2-norm of the currents left over at the nodes of the sensed lines by Kirchhoff's
-    /// law, against the 2-norm of the cell currents that would flow with all sensed lines at 0 V. Driven lines are
-    /// solved exactly.
+    /// The residual to reach: the 2-norm of the currents left over at the nodes of the sensed lines by Kirchhoff's law,
+    /// against the 2-norm of the currents through the cells. What is left over at a node would leave through the terminals,
+    /// so that it bounds the error of the outputs. Driven lines are solved exactly.
+    ///
+    /// Behind wires much worse than the cells, these currents are small differences of those from either line through a
+    /// cell to 0 V, and rounding is as large as it is against the latter. There the residual is against a hundredth of
+    /// the latter's 2-norm, but against no more than a hundred times the currents that flow; and it is no less than the
+    /// rounding. So there is no solution, at a tolerance of 1e-12, where cells conduct some 1e5 times better than the wires
+    /// about them.
     pub tolerance: f64,
     /// Iterations after which a circuit is solved directly, if memory allows; an iteration solves every line once.
     pub max_iterations: usize,
@@ -39,8 +45,11 @@ pub enum SolveError {
         /// Voltages given.
         found: usize,
     },
-    /// A voltage is infinite or not a number.
-    #[error("voltage of line {line} in vector {vector} is {found} V; it must be finite")]
+    /// A voltage is infinite or not a number, or so large or small that squares of currents would be.
+    #[error(
+        "voltage of line {line} in vector {vector} is {found:?} V; it must be finite, and the largest of a vector 0 V or \
+         1e-100 V to 1e100 V"
+    )]
     Voltage {
         /// Which vector.
         vector: usize,
@@ -70,7 +79,8 @@ pub enum SolveError {
     },
     /// The residual did not come down to the tolerance, neither by iteration nor directly where memory allowed that.
     #[error(
-        "no solution: residual {residual:.2e} after {iterations} iterations, {tolerance:.1e} was asked for"
+        "no solution: residual {residual:.2e} after {iterations} iterations, {tolerance:.1e} was asked for (rounding leaves \
+         more where cells conduct some 1e5 times better than the wires about them)"
     )]
     NotConverged {
         /// Residual reached.
@@ -80,6 +90,12 @@ pub enum SolveError {
         /// Residual asked for.
         tolerance: f64,
     },
+    /// Voltages, conductances or resistances so large, or so unlike each other, that currents or what they are computed
+    /// from are beyond the largest number.
+    #[error(
+        "numbers overflow: voltages, conductances or resistances are too large, or too unlike each other"
+    )]
+    Overflow,
     /// A non-linear cell stands at a voltage for which its current law does not hold.
     #[error(
         "the cell of {g} at row {row}, column {col} stands at {found:.3}; its current law holds up to {limit:.3}, of \
@@ -97,6 +113,17 @@ pub enum SolveError {
         /// Largest voltage allowed.
         limit: Volts,
     },
+}
+
+impl SolveError {
+    /// Why `residual` is not below `tolerance`.
+    pub(crate) fn unconverged(residual: f64, iterations: usize, tolerance: f64) -> Self {
+        if residual.is_finite() {
+            Self::NotConverged { residual, iterations, tolerance }
+        } else {
+            Self::Overflow
+        }
+    }
 }
 
 /// The currents that a solve returns.
@@ -268,7 +295,7 @@ impl Solver {
                 let needed = Self::bytes(rows, cols, vectors).saturating_add(Direct::bytes(rows, cols));
                 let made = if needed <= max_bytes { Direct::new(network).ok() } else { None };
                 let Some(made) = made else {
-                    return Err(SolveError::NotConverged { residual, iterations, tolerance });
+                    return Err(SolveError::unconverged(residual, iterations, tolerance));
                 };
                 spent = iterations;
                 none.insert(made)
@@ -280,7 +307,7 @@ impl Solver {
         if residual <= tolerance {
             Ok((residual, iterations))
         } else {
-            Err(SolveError::NotConverged { residual, iterations, tolerance })
+            Err(SolveError::unconverged(residual, iterations, tolerance))
         }
     }
 
@@ -302,10 +329,17 @@ impl Solver {
         if needed > allowed {
             return Err(SolveError::Memory { rows, cols, vectors, needed, allowed });
         }
-        match volts.iter().position(|v| !v.is_finite()) {
-            Some(at) => Err(SolveError::Voltage { vector: at / inputs, line: at % inputs, found: volts[at] }),
-            None => Ok(()),
+        for (vector, volts) in volts.chunks_exact(inputs).enumerate() {
+            // In `total_cmp` what is not a number is larger than all numbers.
+            let largest = volts.iter().enumerate().max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs()));
+            if let Some((line, &found)) = largest
+                && found != 0.0
+                && !(1e-100..=1e100).contains(&found.abs())
+            {
+                return Err(SolveError::Voltage { vector, line, found });
+            }
         }
+        Ok(())
     }
 
     fn solve_many(

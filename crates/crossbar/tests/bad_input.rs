@@ -24,8 +24,11 @@ fn a_bad_case_names_the_place() {
     let found = Case::from_json(&lawful(r#"{"sinh": {"v0": "0.3 V"}}"#, r#""0.2 V""#)).unwrap();
     assert_eq!(found.law, Law::new(Iv::Sinh { v0: Volts(0.3) }, Some(Volts(0.2))).unwrap());
     for (text, expected) in [
-        (case("[[1e4], [-5]]", "[[0.1], [0.2]]", "1"), "`resistances[1][0]` is -5 ohm"),
-        (case("[[1e4], [1e-320]]", "[[0.1], [0.2]]", "0"), "`resistances[1][0]` is"),
+        (case("[[1e4], [-5]]", "[[0.1], [0.2]]", "1"), "`resistances[1][0]` is -5.0 ohm, not a resistance"),
+        (
+            case("[[1e4], [1e-320]]", "[[0.1], [0.2]]", "0"),
+            "`resistances[1][0]` is 1e-320 ohm, so little that",
+        ),
         (case("[[1e4], [1, 2]]", "[[0.1], [0.2]]", "1"), "`resistances[1]` has 2 values"),
         (case("[[1e4], [NaN]]", "[[0.1], [0.2]]", "1"), "at `resistances[1]"),
         (case("[[1e4], [\"open\"]]", "[[0.1], [0.2]]", "1"), "at `resistances[1][0]`"),
@@ -76,13 +79,45 @@ fn bad_voltages_and_an_unreachable_residual_are_errors() {
     }
     let error = solver.solve(&[0.1, 0.2, 0.3, f64::NAN], &settings).unwrap_err();
     assert!(matches!(error, SolveError::Voltage { vector: 1, line: 1, .. }), "{error}");
+    for (vector, found) in [([1e300, 0.2], 1e300), ([-1e-300, 1e-310], -1e-300)] {
+        let error = solver.solve(&vector, &settings).unwrap_err();
+        assert_eq!(error, SolveError::Voltage { vector: 0, line: 0, found });
+    }
+    assert!(solver.solve(&[1e100, 1e-200], &settings).is_ok() && solver.solve(&[0.0; 2], &settings).is_ok());
+    let short = Circuit::new(1, 2, vec![1e300, 1e200], Wires::default()).unwrap();
+    let short = Solver::new(&short, Read::Forward).solve(&[0.1], &settings);
+    assert_eq!(short.unwrap_err(), SolveError::Overflow);
+    let steep = Law::new(Iv::Sinh { v0: Volts(1e-4) }, Some(Volts(0.2))).unwrap();
+    let steep = solve_nonlinear(&circuit, Read::Forward, &steep, &[0.1, 0.2], &settings).unwrap_err();
+    assert_eq!(steep, SolveError::Overflow);
     let impossible = Settings { tolerance: 0.0, max_iterations: 50, ..settings };
     match solver.solve(&[0.1, 0.2], &impossible) {
         Ok(solution) => assert_eq!(solution.residual, 0.0),
         Err(error) => assert!(matches!(error, SolveError::NotConverged { .. }), "{error}"),
     }
     let hasty = Settings { tolerance: 1e-14, max_iterations: 1, max_bytes: Solver::bytes(2, 2, 1) };
+    let mut solver = Solver::new(&circuit, Read::Forward);
     assert!(matches!(solver.solve(&[0.1, 0.2], &hasty), Err(SolveError::NotConverged { iterations: 1, .. })));
+}
+
+#[test]
+fn currents_that_drown_in_rounding_are_no_solution() {
+    let solve = |contact: f64, vectors: usize| {
+        let g = vec![1.0, 0.5, 1.0 / 3.0, contact];
+        let circuit = Circuit::new(2, 2, g, Wires::uniform(Ohms(1.0))).unwrap();
+        Solver::new(&circuit, Read::Forward).solve(&[0.1, 0.2].repeat(vectors), &Settings::default())
+    };
+    for vectors in [1, 8] {
+        let found = solve(1e5, vectors).unwrap().output_amperes;
+        // By a nodal solve in exact fractions.
+        for (found, exact) in found.iter().zip([0.042_756_209_878_908_95, 0.061_130_563_136_700_29]) {
+            assert!((found - exact).abs() < 1e-11, "{found} {exact}");
+        }
+        for contact in [1e14, 1e20, 1e100] {
+            let error = solve(contact, vectors).unwrap_err();
+            assert!(matches!(error, SolveError::NotConverged { residual, .. } if residual > 1e-5), "{error}");
+        }
+    }
 }
 
 #[test]
@@ -121,10 +156,13 @@ fn a_cell_of_0_ohm_is_refused_and_said_to_be_a_short() {
     let ideal =
         case("[[1e4], [0]]", "[[0.1], [0.2]]", "0").replace("\"r_i_bit_line\": 1", "\"r_i_bit_line\": 0");
     let message = Case::from_json(&ideal).unwrap_err().to_string();
-    assert!(message.contains("`resistances[1][0]` is 0 ohm, a short across source and ground"), "{message}");
+    assert!(
+        message.contains("`resistances[1][0]` is 0.0 ohm, a short across source and ground"),
+        "{message}"
+    );
     for wired in [case("[[1e4], [0]]", "[[0.1], [0.2]]", "1"), ideal.replace('{', "{\"r_driver\": 5, ")] {
         let message = Case::from_json(&wired).unwrap_err().to_string();
-        assert!(message.contains("`resistances[1][0]` is 0 ohm, a short between its lines"), "{message}");
+        assert!(message.contains("`resistances[1][0]` is 0.0 ohm, a short between its lines"), "{message}");
     }
 }
 

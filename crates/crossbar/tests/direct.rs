@@ -63,7 +63,7 @@ fn extreme_circuits_are_solved_where_the_iteration_is_not_enough() {
         match Solver::new(&circuit, read).solve_nodes(&volts, None, &only_iterate) {
             Ok(iterated) => {
                 assert_eq!(iterated, nodes);
-                let scale = largest(&direct.cell_amperes);
+                let scale = largest(&direct.output_amperes);
                 let what = format!("circuit {k}");
                 assert_close(&iterated.output_amperes, &direct.output_amperes, scale, 1e-9, &what);
                 compared += usize::from(direct.iterations > 1);

@@ -354,6 +354,20 @@ impl<R: Real> Network<R> {
     /// # Panics
     /// When the examples have another number of lines or classes than the network, or there are none.
     pub fn evaluate(&mut self, examples: &Examples, inference: Inference, at: SeedPath) -> Evaluation {
+        self.evaluate_each(examples, inference, at, |_, _| {})
+    }
+
+    /// As [`Network::evaluate`], and shows `see` the number of every example with its class scores, which sum to 1.
+    ///
+    /// # Panics
+    /// As [`Network::evaluate`].
+    pub fn evaluate_each(
+        &mut self,
+        examples: &Examples,
+        inference: Inference,
+        at: SeedPath,
+        mut see: impl FnMut(u32, &[R]),
+    ) -> Evaluation {
         assert!(!examples.is_empty(), "nothing to evaluate on");
         let (mut right, mut nats) = (0_u64, 0.0);
         let indices: Vec<u32> = (0..examples.len() as u32).collect();
@@ -364,6 +378,7 @@ impl<R: Real> Network<R> {
                 let label = examples.label(index as usize);
                 right += u64::from(most_probable(scores) == label);
                 nats -= scores[label].as_f64().max(LEAST_PROBABILITY).ln();
+                see(index, scores);
             }
         }
         let count = examples.len() as f64;

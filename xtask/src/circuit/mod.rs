@@ -33,7 +33,7 @@ pub struct Circuit {
 enum CircuitVerb {
     /// Solve a case for its output currents
     Solve {
-        /// Case file, JSON
+        /// Case file, JSON with the keys of badcrossbar and others, see crates/crossbar/src/case.rs
         case: PathBuf,
         /// Print every node voltage and branch current too
         #[arg(long)]
@@ -44,7 +44,7 @@ enum CircuitVerb {
     },
     /// Write a case as a netlist for ngspice
     Netlist {
-        /// Case file, JSON
+        /// Case file, JSON with the keys of badcrossbar and others, see crates/crossbar/src/case.rs
         case: PathBuf,
         /// Which vector of voltages, from 0
         #[arg(long, default_value_t = 0)]
@@ -55,7 +55,7 @@ enum CircuitVerb {
     },
     /// Draw the voltage across every cell and what the wires take of it, as SVG
     Map {
-        /// Case file, JSON
+        /// Case file, JSON with the keys of badcrossbar and others, see crates/crossbar/src/case.rs
         case: PathBuf,
         /// Which vector of voltages, from 0
         #[arg(long, default_value_t = 0)]

@@ -13,6 +13,7 @@ use bitpulse_energy::{
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::report::FIRST_SETTING;
 use crate::spec::{near_miss, parse_network};
 use crate::workspace;
 
@@ -173,6 +174,9 @@ impl Default for Choice {
 /// Settings of a run, as far as prices need them.
 #[derive(Clone, Debug, Deserialize)]
 struct Settings {
+    /// The sweep that it comes from, where several were put together.
+    #[serde(default)]
+    sweep: String,
     /// Its name within a sweep; a run by itself has none.
     #[serde(default)]
     run: String,
@@ -206,6 +210,9 @@ struct Settings {
     digits: String,
     #[serde(rename = "digit-count", default = "one")]
     digit_count: f64,
+    /// All columns from the first setting on; of a run by itself, nothing.
+    #[serde(skip)]
+    all: csv::StringRecord,
 }
 
 /// A point of a learning curve.
@@ -263,12 +270,14 @@ impl Settings {
         )
     }
 
-    /// Whether the two are runs of one rule, which differ in the seed or in what no signal is.
+    /// Whether the two are runs of one rule in one sweep, which differ in nothing but the seed and the epochs.
     fn is_like(&self, other: &Self) -> bool {
-        self.rule == other.rule
+        self.sweep == other.sweep
+            && self.rule == other.rule
             && self.kind() == other.kind()
             && self.network == other.network
             && self.device == other.device
+            && self.all == other.all
     }
 
     /// Whether a count of it is a count of lines or neurons: one pulse is a whole signal, and pixels, those of the whole
@@ -419,20 +428,35 @@ impl Comparison {
             let widths = settings.widths().filter(|widths| network.is_none_or(|wanted| widths == wanted));
             settings.kind().is_some() && widths.is_some()
         };
-        let Some(first) = records.iter().find(usable) else {
+        // The first that meets the other rule in its own sweep; without one, the first.
+        let meets = |record: &&Record| {
+            let own = &record.settings;
+            records.iter().any(|Record { settings, .. }| {
+                let kind = settings.kind();
+                kind.is_some()
+                    && kind != own.kind()
+                    && (&settings.sweep, &settings.network, &settings.device)
+                        == (&own.sweep, &own.network, &own.device)
+            })
+        };
+        let found = records.iter().filter(usable).find(meets).or_else(|| records.iter().find(usable));
+        let Some(first) = found else {
             return Ok(None);
         };
         let Some(widths) = first.settings.widths() else {
             return Ok(None);
         };
         let on = &first.settings.device;
-        // Of several rules of a kind, those like the first.
+        // Of several rules of a kind, those like the first, of the same sweep where it has any.
         let first_of = |kind: Kind| {
-            records.iter().find(|Record { settings, .. }| {
+            let fits = |record: &&Record| {
+                let settings = &record.settings;
                 settings.kind() == Some(kind)
                     && settings.network == first.settings.network
                     && settings.device == *on
-            })
+            };
+            let own = |record: &&Record| record.settings.sweep == first.settings.sweep;
+            records.iter().filter(fits).find(own).or_else(|| records.iter().find(fits))
         };
         let of = |kind: Kind| {
             let first = first_of(kind)?;
@@ -762,7 +786,7 @@ fn records(path: &Path) -> Result<Vec<Record>> {
 
 fn of_folder(folder: &Path) -> Result<Vec<Record>> {
     let mut activities: BTreeMap<String, Activity> = json(&folder.join(ACTIVITIES))?;
-    let rows: Vec<Settings> = table(&folder.join("results.csv"))?;
+    let rows = rows(&folder.join("results.csv"))?;
     let points: Vec<Point> = table(&folder.join("curves.csv"))?;
     let record = |settings: Settings| {
         let activity = activities.remove(&settings.run)?;
@@ -770,6 +794,18 @@ fn of_folder(folder: &Path) -> Result<Vec<Record>> {
         Some(Record { settings, activity, curve })
     };
     Ok(rows.into_iter().filter_map(record).collect())
+}
+
+/// The rows of `results.csv`.
+fn rows(file: &Path) -> Result<Vec<Settings>> {
+    let mut rows: Vec<Settings> = table(file)?;
+    let mut reader = csv::Reader::from_path(file)?;
+    let columns = reader.headers()?;
+    let first = columns.iter().position(|name| name == FIRST_SETTING).unwrap_or(columns.len());
+    for (row, record) in rows.iter_mut().zip(reader.records()) {
+        row.all = record?.iter().skip(first).collect();
+    }
+    Ok(rows)
 }
 
 fn json<T: DeserializeOwned>(file: &Path) -> Result<T> {

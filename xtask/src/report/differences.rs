@@ -14,7 +14,7 @@ pub(super) fn section(sweep: &Sweep) -> Result<Option<Markup>> {
         return Ok(None);
     }
     let mut of_tasks = vec![];
-    for task in sweep.tasks {
+    for task in sweep.pictured() {
         let shown = sweep.drawn(task);
         let pairs: Vec<_> = Task::pairs(&shown)
             .into_iter()
@@ -73,7 +73,7 @@ pub(super) fn section(sweep: &Sweep) -> Result<Option<Markup>> {
         "Coloured, after the rule ahead, where the interval is clear of zero; grey where no difference can be claimed"
         @if least < 2 { " or, from one seed, none is" } ". Each interval stands for itself: no correction for their number."
         @if unequal { " Some of these rules trained for different numbers of epochs (see the table)." }
-        (sweep.cut_note())
+        (sweep.cut_note()) (sweep.abridged_note("results.csv"))
     };
     Ok(Some(figures(vec![figure(panels, &caption)])))
 }

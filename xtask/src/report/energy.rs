@@ -64,8 +64,11 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
         p { b { (counted_on(&found)) } }
         @if !found.left_out.is_empty() {
             details {
-                summary { "Other rules, networks and devices of the sweep, left out here" }
-                p { (found.left_out.join("; ")) ". " code { "cargo xtask energy" } " prices those that can be." }
+                summary {
+                    "One rule of each kind is priced: the first of the sweep, with its first settings. Left out: "
+                    (found.left_out.len()) " other entries (rule, network, device)."
+                }
+                p { (found.left_out.join("; ")) ". " code { "cargo xtask energy DIR --rule NAME" } " prices those that can be." }
             }
         }
         @for sentence in verdicts(&found) { p.claim { (sentence) } }

@@ -15,9 +15,24 @@ pub(super) fn headline(sweep: &Sweep) -> Markup {
     if sweep.results.runs.is_empty() {
         return html! { p.claim { "No run has finished yet." } };
     }
+    let pictured = sweep.pictured();
+    let is_pictured = |task: &&Task| pictured.iter().any(|other| std::ptr::eq(*other, *task));
     html! {
-        @for task in sweep.tasks {
-            @let shown = Sweep::shown(task);
+        (claims(sweep, sweep.tasks.iter().filter(is_pictured)))
+        @if sweep.is_abridged() {
+            details {
+                summary { "The same of the other " (sweep.tasks.len() - pictured.len()) " networks and devices" }
+                (claims(sweep, sweep.tasks.iter().filter(|task| !is_pictured(task))))
+            }
+        }
+    }
+}
+
+/// A paragraph for each task.
+fn claims<'a>(sweep: &Sweep, tasks: impl Iterator<Item = &'a Task<'a>>) -> Markup {
+    html! {
+        @for task in tasks {
+            @let shown = sweep.drawn(task);
             @let ranked = sweep.ranked(&task.arms);
             @let binary = ranked.iter().filter(|arm| shown.iter().any(|other| std::ptr::eq(*other, **arm))).filter(|arm| arm.family() == Some(Family::Binary));
             @let compared = !sweep.tuning && !Task::pairs(&shown).is_empty();
@@ -28,6 +43,7 @@ pub(super) fn headline(sweep: &Sweep) -> Markup {
                     " (" (seeds(estimate.n)) "). "
                 } @else { "No accuracy was measured. " }
                 @if compared { @for arm in binary { (standing(sweep, arm, &shown, std::ptr::eq(*arm, ranked[0]))) } }
+                @if compared && Sweep::shown(task).len() > shown.len() { "Of each rule’s settings the best alone is compared, which flatters all of them." }
                 @if let Some(ablation) = ablation(task) { (ablation_headline(sweep, &ablation)) }
             }
         }

@@ -19,8 +19,8 @@ pub(super) fn section(sweep: &Sweep) -> Result<Option<Markup>> {
         move |run: &Run| run.sampled.get(column).map_or(run.test_accuracy, |sampled| *sampled)
     };
     let of_tasks: Vec<(&Task, Vec<Sampled>)> = sweep
-        .tasks
-        .iter()
+        .pictured()
+        .into_iter()
         .map(|task| {
             let arms = sweep
                 .drawn(task)
@@ -69,7 +69,7 @@ pub(super) fn section(sweep: &Sweep) -> Result<Option<Markup>> {
     }
     let caption = html! {
         "Test accuracy when the network’s units fire at random and the outputs of so many samples are combined, and at "
-        "expectation (every unit passes on its probability). Bars: 95 % interval over seeds." (sweep.cut_note())
+        "expectation (every unit passes on its probability). Bars: 95 % interval over seeds." (sweep.cut_note()) (sweep.abridged_note("results.csv"))
     };
     let table = html! {
         div.scroll { table {

@@ -9,7 +9,7 @@ use super::arms::{Arm, Task, paired};
 use super::figure::{Axis, Panel, Point, Series, Spread};
 use super::read::Epoch;
 use super::stats::Estimate;
-use super::view::{Sweep, figure, figures, hover};
+use super::view::{Sweep, figure, figures, folded, hover};
 use super::words::{difference_cell, points};
 
 pub(super) fn section(sweep: &Sweep) -> Result<Option<Markup>> {
@@ -39,8 +39,8 @@ pub(super) fn section(sweep: &Sweep) -> Result<Option<Markup>> {
     let mut shown = vec![];
     for (y_title, what, logarithmic, measure) in measures {
         let of_tasks: Vec<(&Task, Vec<Series>)> = sweep
-            .tasks
-            .iter()
+            .pictured()
+            .into_iter()
             .map(|task| {
                 let series = sweep.drawn(task).into_iter().map(|arm| Series {
                     label: arm.label.clone(),
@@ -81,8 +81,7 @@ pub(super) fn section(sweep: &Sweep) -> Result<Option<Markup>> {
                 .draw()?,
             );
         }
-        let caption =
-            html! { (what) " Line: mean over seeds; band: least to greatest seed." (sweep.cut_note()) };
+        let caption = html! { (what) " Line: mean over seeds; band: least to greatest seed." (sweep.cut_note()) (sweep.abridged_note("curves.csv")) };
         shown.push(figure(panels, &caption));
     }
     let over = over_training(sweep);
@@ -125,7 +124,7 @@ fn over_training(sweep: &Sweep) -> Option<Markup> {
         })
         .filter(|(.., gap, nats)| gap.is_some() || nats.is_some())
         .collect();
-    (!rows.is_empty()).then(|| html! {
+    (!rows.is_empty()).then(|| folded(rows.len(), "Over-training at the end, pair by pair", &html! {
         div.scroll { table {
             thead { tr {
                 @if sweep.tasks.len() > 1 { th { "Network" } }
@@ -142,5 +141,5 @@ fn over_training(sweep: &Sweep) -> Option<Markup> {
             "Over-training at the end: paired differences by seed with 95 % interval; below zero the first over-trains less. Bold "
             "where the interval is clear of zero."
         }
-    })
+    }))
 }

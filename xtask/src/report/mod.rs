@@ -10,10 +10,12 @@ mod devices;
 mod differences;
 mod energy;
 mod figure;
+mod gallery;
 mod headline;
 mod inference;
 mod learning;
 mod page;
+mod raster;
 mod read;
 mod results;
 mod sources;
@@ -21,6 +23,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod view;
+mod wires;
 mod words;
 
 use std::fmt::Write as _;
@@ -51,6 +54,14 @@ pub struct Report {
     threshold: f64,
 }
 
+/// Where the runs of a report come from.
+#[derive(Default)]
+pub(crate) struct Origin<'a> {
+    /// As the sweep file has them.
+    pub(crate) runs: &'a [crate::spec::Run],
+    pub(crate) source: crate::data::Source,
+}
+
 fn percent(text: &str) -> Result<f64, String> {
     let value = text.parse().ok().filter(|value| (0.0..=100.0).contains(value));
     value.ok_or_else(|| "a percentage from 0 to 100 is needed".to_owned())
@@ -76,9 +87,10 @@ impl Report {
 /// - `results.csv`: a row for each finished run. Accuracies are fractions, losses nats, empty cells not measured.
 ///   Columns from `activation` on are settings; runs that differ in nothing but `seed` are averaged.
 /// - `curves.csv`: a row for each run and epoch.
-/// - `weights.json`: histograms of weights on devices; may be missing.
+/// - `weights.json`, `gallery.json`, `wires.json`: histograms of weights on devices, answers to single images, maps of
+///   wires; each may be missing.
 ///
-/// `threshold` is the accuracy, in per cent, at which it is asked what a rule needs of its devices.
+/// `origin` has the images of the gallery and the devices of the runs. `threshold` is the accuracy, in per cent, at which it is asked what a rule needs of its devices.
 ///
 /// The page is written to a temporary file and renamed, so that a reader never sees half of it.
 ///
@@ -86,12 +98,16 @@ impl Report {
 ///
 /// A file is missing or cannot be read, a column is missing, or a cell is not what its column holds: one message with
 /// file, line and column. The page cannot be written.
-pub(crate) fn render(dir: &Path, threshold: f64) -> Result<PathBuf> {
+pub(crate) fn render(dir: &Path, threshold: f64, origin: &Origin) -> Result<PathBuf> {
     let spec = read::spec(dir)?;
     let results = read::results(&dir.join("results.csv"))?;
     let curves = read::curves(&dir.join("curves.csv"))?;
-    let weights = read::weights(&dir.join("weights.json"))?;
-    let page = page::page(&spec, &results, &curves, &weights, threshold, energy::section(dir)?)?;
+    let left = page::Left {
+        weights: read::of_runs(&dir.join("weights.json"))?,
+        galleries: read::of_runs(&dir.join("gallery.json"))?,
+        wires: read::of_runs(&dir.join("wires.json"))?,
+    };
+    let page = page::page(&spec, &results, &curves, &left, origin, threshold, energy::section(dir)?)?;
 
     let target = dir.join("report.html");
     let folder = dir.join("figures");
@@ -143,11 +159,13 @@ fn figures(page: &str) -> Vec<Figure<'_>> {
 /// As [`render`].
 pub(crate) fn summary(dir: &Path) -> Result<String> {
     let results = read::results(&dir.join("results.csv"))?;
+    let tasks = arms::tasks(&results);
+    let width = tasks.iter().map(|task| task.label.chars().count()).max().unwrap_or(0).max("network".len());
     let mut table = format!(
-        "{:14} {:32} {:>4} {:>16} {:>8} {:>14}\n",
+        "{:width$} {:32} {:>4} {:>16} {:>8} {:>14}\n",
         "network", "rule", "runs", "held out %", "train %", "samples/s"
     );
-    for task in arms::tasks(&results) {
+    for task in &tasks {
         for arm in &task.arms {
             let Some(held_out) = arm.estimate(|run| run.validation_accuracy.or(run.test_accuracy)) else {
                 continue;
@@ -158,8 +176,8 @@ pub(crate) fn summary(dir: &Path) -> Result<String> {
                 held_out.half_width.map_or_else(String::new, |half| format!(" +- {:.2}", 100.0 * half));
             writeln!(
                 table,
-                "{:14} {:32} {:>4} {:>16} {:>8.2} {:>14.0}",
-                arm.runs[0].network,
+                "{:width$} {:32} {:>4} {:>16} {:>8.2} {:>14.0}",
+                task.label,
                 arm.label,
                 held_out.n,
                 format!("{:.2}{interval}", 100.0 * held_out.mean),

@@ -3,32 +3,53 @@
 use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::Origin;
 use super::arms::tasks;
 use super::figure::dark_colours;
-use super::read::{Curves, Results, Spec, Weights};
+use super::read::{Curves, Galleries, Results, Spec, Weights, WireMaps};
 use super::view::{Sweep, inks};
-use super::{ablation, devices, differences, headline, inference, learning, results, sources};
+use super::{
+    ablation, devices, differences, gallery, headline, inference, learning, results, sources, wires,
+};
+
+/// What runs left besides numbers, by their names.
+pub(super) struct Left {
+    pub(super) weights: Weights,
+    pub(super) galleries: Galleries,
+    pub(super) wires: WireMaps,
+}
 
 /// The page, as HTML.
 pub(super) fn page(
     spec: &Spec,
     table: &Results,
     curves: &Curves,
-    weights: &Weights,
+    left: &Left,
+    origin: &Origin,
     threshold: f64,
     energy: Option<Markup>,
 ) -> Result<String> {
     let tasks = tasks(table);
     let tuning = table.runs.iter().any(|run| run.validation_accuracy.is_some());
-    let sweep =
-        Sweep { spec, results: table, curves, weights, threshold, tasks: &tasks, tuning, inks: inks(&tasks) };
+    let sweep = Sweep {
+        spec,
+        results: table,
+        curves,
+        weights: &left.weights,
+        threshold,
+        tasks: &tasks,
+        tuning,
+        inks: inks(&tasks),
+    };
     let sections = [
         ("results", "Results", results::section(&sweep)?),
         ("differences", "Paired differences", differences::section(&sweep)?),
         ("learning", "Learning and over-training", learning::section(&sweep)?),
         ("inference", "Stochastic inference", inference::section(&sweep)?),
         ("ablation", "Ablation of the four signals", ablation::section(&sweep)),
-        ("devices", "Devices and their imperfections", devices::section(&sweep)?),
+        ("devices", "Devices and their imperfections", devices::section(&sweep, origin)?),
+        ("wires", "Voltage lost in the wires", wires::section(&sweep, &left.wires)?),
+        ("gallery", "Single images", gallery::section(&sweep, &left.galleries, origin)?),
         ("energy", "Energy, latency, area", energy),
         ("runs", "Settings, runs and how to repeat them", Some(sources::section(&sweep))),
     ];

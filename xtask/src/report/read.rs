@@ -1,4 +1,4 @@
-//! The files of a sweep, checked: `folder.json`, `sweep.toml`, `results.csv`, `curves.csv`, `weights.json`.
+//! The files of a sweep, checked: `folder.json`, `sweep.toml`, `results.csv`, `curves.csv`, `weights.json`, `gallery.json`, `wires.json`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,9 +7,12 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow, bail};
 use csv::StringRecord;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+use crate::gallery::Answer;
 use crate::record::{FOLLOWED, Histogram};
 use crate::sweep::Manifest;
+use crate::wiring::WireMap;
 
 const RESULTS: &[&str] = &[
     "sweep",
@@ -122,6 +125,12 @@ pub(super) type Curves = BTreeMap<String, Vec<Epoch>>;
 /// `weights.json`: where the weights of each layer lie, for each run on devices.
 pub(super) type Weights = BTreeMap<String, Vec<Histogram>>;
 
+/// `gallery.json`: answers to single images, for each run.
+pub(super) type Galleries = BTreeMap<String, Vec<Answer>>;
+
+/// `wires.json`: where the wires take voltage, for each run that has any.
+pub(super) type WireMaps = BTreeMap<String, WireMap>;
+
 /// Reads `folder.json` and `sweep.toml`.
 pub(super) fn spec(dir: &Path) -> Result<Spec> {
     let read = |file: &str| -> Result<(String, String)> {
@@ -220,10 +229,10 @@ pub(super) fn curves(path: &Path) -> Result<Curves> {
     Ok(curves)
 }
 
-/// Reads `weights.json`; sweeps of weights in software, and old ones, have none.
-pub(super) fn weights(path: &Path) -> Result<Weights> {
+/// Reads `weights.json`, `gallery.json` or `wires.json`: what each run left; folders of older versions lack some.
+pub(super) fn of_runs<T: DeserializeOwned>(path: &Path) -> Result<BTreeMap<String, T>> {
     if !path.exists() {
-        return Ok(Weights::new());
+        return Ok(BTreeMap::new());
     }
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| path.display().to_string())

@@ -58,7 +58,7 @@ pub(super) fn section(sweep: &Sweep) -> Result<Option<Markup>> {
         }
     };
     let drawn: Vec<(&Task, Vec<&Arm>)> =
-        sweep.tasks.iter().map(|task| (task, sweep.ranked(sweep.drawn(task)))).collect();
+        sweep.pictured().into_iter().map(|task| (task, sweep.ranked(sweep.drawn(task)))).collect();
     let all = drawn.iter().flat_map(|(_, arms)| arms).flat_map(|arm| {
         let estimate = arm.estimate(sweep.accuracy());
         let ends = estimate.into_iter().flat_map(|e| [e.low(), e.high()]);
@@ -93,7 +93,7 @@ pub(super) fn section(sweep: &Sweep) -> Result<Option<Markup>> {
     }
     let caption = html! {
         (capital(sweep.split())) " accuracy of each rule: open circles are single runs (seeds), the filled circle above them their mean, the "
-        "line its 95 % interval (none for a single run)." (sweep.cut_note())
+        "line its 95 % interval (none for a single run)." (sweep.cut_note()) (sweep.abridged_note("results.csv"))
     };
     Ok(Some(html! { (figures(vec![figure(panels, &caption)])) (table) }))
 }

@@ -43,11 +43,11 @@ pub(super) fn folder_of(results: &str, curves: &str) -> tempfile::TempDir {
 
 fn page(results: &str, curves: &str) -> String {
     let dir = folder(results, curves);
-    std::fs::read_to_string(render(dir.path(), super::THRESHOLD).unwrap()).unwrap()
+    std::fs::read_to_string(render(dir.path(), super::THRESHOLD, &super::Origin::default()).unwrap()).unwrap()
 }
 
 fn failure(dir: &Path) -> String {
-    format!("{:#}", render(dir, super::THRESHOLD).unwrap_err())
+    format!("{:#}", render(dir, super::THRESHOLD, &super::Origin::default()).unwrap_err())
 }
 
 /// Runs at seeds 1, 2 and so on.
@@ -228,7 +228,7 @@ fn missing_files_and_columns_are_named() {
 #[test]
 fn nothing_temporary_stays_behind() {
     let dir = folder("", "");
-    render(dir.path(), super::THRESHOLD).unwrap();
+    render(dir.path(), super::THRESHOLD, &super::Origin::default()).unwrap();
     let mut names: Vec<_> = dir.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["curves.csv", "figures", "folder.json", "report.html", "results.csv", "sweep.toml"]);
@@ -246,7 +246,9 @@ fn a_terminal_gets_the_headline_table() {
 fn every_figure_stands_in_a_file_of_its_own_too() {
     let results = seeds("bs", &["0.982", "0.983"], "bbbb") + &seeds("hp-relu", &["0.98", "0.98"], "hhhh");
     let folder = folder(&results, "");
-    let page = std::fs::read_to_string(render(folder.path(), super::THRESHOLD).unwrap()).unwrap();
+    let page =
+        std::fs::read_to_string(render(folder.path(), super::THRESHOLD, &super::Origin::default()).unwrap())
+            .unwrap();
     let mut files: Vec<String> = std::fs::read_dir(folder.path().join("figures"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -258,4 +260,78 @@ fn every_figure_stands_in_a_file_of_its_own_too() {
     let numbers = std::fs::read_to_string(folder.path().join("figures").join(&files[0])).unwrap();
     assert_eq!(numbers.lines().next(), Some("row,\"Test accuracy, %\",low,high,n,single values"));
     assert!(numbers.lines().nth(1).unwrap().starts_with("BS,98.25,"), "{numbers}");
+}
+
+/// Runs of as many tasks as there are `accuracies`, one device each.
+fn on_devices(accuracies: &[&str]) -> String {
+    let rows = accuracies.iter().zip(1..).map(|(test, n)| {
+        row("bs", 1, test, "", "1", "bbbb")
+            .replace("software", &format!("device-{n}"))
+            .replace("bs-1-1", &format!("on-{n}"))
+    });
+    rows.collect()
+}
+
+#[test]
+fn of_many_devices_the_best_are_drawn_and_all_are_told() {
+    let few = page(&on_devices(&["0.91", "0.92", "0.93"]), "");
+    assert!(!few.contains("are drawn; <a href"));
+    let many = page(&on_devices(&["0.91", "0.92", "0.93", "0.94", "0.95", "0.96", "0.97", "0.98"]), "");
+    assert!(many.contains(
+        "Of 8 networks and devices, the 6 with the highest accuracy are drawn; <a href=\"results.csv\">"
+    ));
+    assert!(many.contains("The same of the other 2 networks and devices"));
+    let drawn = |device: &str| many.contains(&format!("<p class=\"panel-title\">784-9-10, {device}</p>"));
+    assert!(!drawn("device-1") && !drawn("device-2") && drawn("device-3") && drawn("device-8"));
+    assert!(many.contains("784-9-10, device-1</th>"), "the table has all");
+}
+
+#[test]
+fn what_wires_take_is_drawn_with_its_numbers() {
+    let results = seeds("bs", &["0.98", "0.981"], "bbbb");
+    let dir = folder(&results, "");
+    std::fs::write(
+        dir.path().join("wires.json"),
+        r#"{"bs-1-1": {"lines": [3, 2], "array": [3, 2], "wire_ohms": 5, "full_volts": 0.2, "blocks": [3, 2],
+            "lost_volts": [0.001, 0.002, 0.003, 0.004, 0.005, 0.006], "most_lost_volts": 0.0065, "current_loss": [0.031, 0.042]}}"#,
+    )
+    .unwrap();
+    render(dir.path(), super::THRESHOLD, &super::Origin::default()).unwrap();
+    let page = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
+    for text in
+        ["id=\"wires\"", "6.50", "3.10", "4.20", "3 × 2", "\n2,1,0.006\n", "<image ", "at most: 6.000 mV"]
+    {
+        assert!(page.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn a_gallery_shows_images_and_votes() {
+    let results = seeds("bs", &["0.98"], "bbbb");
+    let dir = folder(&results, "");
+    let answer = |pick: &str, image: u32, votes: &str| {
+        format!(
+            r#"{{"pick": "{pick}", "image": {image}, "label": 7, "probabilities": [0.1, 0, 0, 0, 0, 0, 0, 0.9, 0, 0]{votes}}}"#
+        )
+    };
+    let votes = r#", "votes": [4, 0, 0, 0, 0, 0, 0, 60, 0, 0]"#;
+    let answers = [answer("right", 0, votes), answer("unsure", 1, votes)].join(", ");
+    std::fs::write(dir.path().join("gallery.json"), format!(r#"{{"bs-1-1": [{answers}]}}"#)).unwrap();
+    let run = crate::spec::Run { id: "bs-1-1".into(), ..crate::spec::default_run() };
+    let render = |runs: &[crate::spec::Run]| {
+        let origin = super::Origin { runs, source: crate::data::Source::default() };
+        std::fs::read_to_string(render(dir.path(), super::THRESHOLD, &origin).unwrap()).unwrap()
+    };
+    let page = render(&[run]);
+    for text in [
+        "id=\"gallery\"",
+        "Passes disagree",
+        "7: 90.00 %, 60 of 64 votes",
+        "data:image/png;base64,",
+        "Right,0,7,7,0.9,60",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(!page.contains("Surely wrong</text>"));
+    assert!(!render(&[]).contains("id=\"gallery\""), "nothing is known of the run");
 }

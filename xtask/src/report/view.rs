@@ -13,6 +13,9 @@ use super::stats::Estimate;
 /// More lines than this in one panel, and only the best arm of each rule is drawn.
 const LINES: usize = 8;
 
+/// More panels than this in one figure, and only the tasks with the best accuracies are drawn.
+const PANELS: usize = 6;
+
 /// Everything the sections draw from.
 pub(super) struct Sweep<'a> {
     pub(super) spec: &'a Spec,
@@ -90,6 +93,32 @@ impl Sweep<'_> {
         }
     }
 
+    /// The tasks that figures draw, in their order: all, or where these are too many those with the best accuracies.
+    pub(super) fn pictured(&self) -> Vec<&Task<'_>> {
+        let best = |task: &Task| {
+            let means = task.arms.iter().filter_map(|arm| Some(arm.estimate(self.accuracy())?.mean));
+            means.fold(f64::NEG_INFINITY, f64::max)
+        };
+        let mut ranked: Vec<(usize, f64)> = self.tasks.iter().map(best).enumerate().collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+        ranked.truncate(PANELS);
+        ranked.sort_by_key(|(index, _)| *index);
+        ranked.into_iter().map(|(index, _)| &self.tasks[index]).collect()
+    }
+
+    /// Whether [`Sweep::pictured`] leaves tasks out.
+    pub(super) fn is_abridged(&self) -> bool {
+        self.tasks.len() > PANELS
+    }
+
+    /// What is left out of a figure, and where all of it is.
+    pub(super) fn abridged_note(&self, file: &str) -> Markup {
+        html! { @if self.is_abridged() {
+            " Of " (self.tasks.len()) " networks and devices, the " (PANELS) " with the highest accuracy are drawn; "
+            a href=(file) { (file) } " beside this page has all."
+        } }
+    }
+
     /// A panel's title: needed only to tell it from others.
     pub(super) fn title(&self, task: &Task) -> String {
         if self.tasks.len() > 1 { task.label.clone() } else { String::new() }
@@ -112,6 +141,14 @@ pub(super) fn inks(tasks: &[Task]) -> BTreeMap<String, Ink> {
         }
     }
     inks
+}
+
+/// Rows that a table may have before it has to be opened.
+const ROWS: usize = 40;
+
+/// A table of so many `rows`, to be opened where these are too many to read past.
+pub(super) fn folded(rows: usize, what: &str, table: &Markup) -> Markup {
+    html! { @if rows <= ROWS { (table) } @else { details { summary { (what) " (" (rows) ")" } (table) } } }
 }
 
 /// Figures side by side where there is room.

@@ -302,7 +302,6 @@ fn mending_key(problem: &MatrixProblem) -> &'static str {
         MatrixProblem::VerifiedDigits => "digits",
         MatrixProblem::Offset { .. } => "forward-offset",
         MatrixProblem::WireResistance { .. } => "wire-ohms",
-        MatrixProblem::EffectivePeriphery { .. } => "fidelity",
         MatrixProblem::Fidelity => "map-refresh",
         MatrixProblem::Tiling { .. } => "array-size",
         MatrixProblem::DigitalSumsWithoutAdc => "partial-sums",

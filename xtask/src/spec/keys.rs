@@ -551,7 +551,7 @@ pub const KEYS: &[Key] = &[
         "map-refresh",
         Kind::Integer { least: 1, most: 1_000_000_000 },
         Default::Integer(1000),
-        "updates between two measurements of the map, with fidelity = effective",
+        "updates between two measurements of the map, with fidelity = effective; how far off it was: `worst_map_error`",
     ),
     key(
         "array-size",

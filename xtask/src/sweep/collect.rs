@@ -1,7 +1,7 @@
 //! The tables of a sweep, put together from its runs: `results.csv`, `results.parquet`, `curves.csv`, `activity.json`,
-//! `weights.json`.
+//! `weights.json`, `gallery.json`, `wires.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -16,8 +16,10 @@ use serde_json::{Map, Value as Json};
 use tracing::warn;
 
 use super::folder::Folder;
+use crate::gallery::Answer;
 use crate::record::{Histogram, headings, row, to_csv};
 use crate::spec::Sweep;
+use crate::wiring::WireMap;
 use crate::workspace::write_atomically;
 
 /// Writes the tables of all runs of `sweep` that are done, in the order of the sweep; returns how many. Of none, none
@@ -29,6 +31,9 @@ pub fn collect(folder: &Folder, sweep: &Sweep) -> Result<usize> {
     let mut rows = Vec::new();
     let mut activities: BTreeMap<&str, Activity> = BTreeMap::new();
     let mut histograms: BTreeMap<&str, Vec<Histogram>> = BTreeMap::new();
+    let mut galleries: BTreeMap<&str, Vec<Answer>> = BTreeMap::new();
+    let mut wires: BTreeMap<&str, WireMap> = BTreeMap::new();
+    let mut pictured = BTreeSet::new();
     let mut curves = csv::Writer::from_writer(Vec::new());
     for run in &sweep.runs {
         let run_folder = folder.of(run);
@@ -53,6 +58,21 @@ pub fn collect(folder: &Folder, sweep: &Sweep) -> Result<usize> {
         if !kept.histograms.is_empty() {
             histograms.insert(&run.id, kept.histograms);
         }
+        // Pictures are of the first seed that is done; those of thousands of seeds would fill memory and say nothing more.
+        let settings: Vec<String> = run
+            .settings
+            .iter()
+            .filter(|(key, _)| **key != "seed")
+            .map(|(_, value)| value.to_string())
+            .collect();
+        if pictured.insert((run.part.as_ref(), settings)) {
+            if !kept.gallery.is_empty() {
+                galleries.insert(&run.id, kept.gallery);
+            }
+            if let Some(map) = run_folder.wires()? {
+                wires.insert(&run.id, map);
+            }
+        }
     }
     if rows.is_empty() {
         return Ok(0);
@@ -62,6 +82,8 @@ pub fn collect(folder: &Folder, sweep: &Sweep) -> Result<usize> {
     write_atomically(&dir.join("curves.csv"), &curves.into_inner()?)?;
     write_atomically(&dir.join("activity.json"), &serde_json::to_vec(&activities)?)?;
     write_atomically(&dir.join("weights.json"), &serde_json::to_vec(&histograms)?)?;
+    write_atomically(&dir.join("gallery.json"), &serde_json::to_vec(&galleries)?)?;
+    write_atomically(&dir.join("wires.json"), &serde_json::to_vec(&wires)?)?;
     write_atomically(&dir.join("results.parquet"), &to_parquet(&rows).context("results.parquet")?)?;
     Ok(rows.len())
 }

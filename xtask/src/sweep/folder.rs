@@ -10,6 +10,7 @@
 //!     checkpoint.safetensors where an unfinished run goes on
 //!     metrics.csv            its learning curve
 //!     result.json            what it ended with
+//!     wires.json             where its wires take voltage, if it has any
 //!     done                   SHA-256 of the files above: without it, or with another, the run is not done
 //!     failed.txt             why it failed, if it did
 //!     log.txt                who ran it when
@@ -32,9 +33,11 @@ use sha2::{Digest, Sha256};
 
 use super::checkpoint;
 use crate::failure::{Failure, Outcome};
+use crate::gallery::Answer;
 use crate::record::{EpochRecord, Histogram, RunRecord, to_csv};
 use crate::spec::{self, Included, Run, Value};
 use crate::train::Checkpoint;
+use crate::wiring::WireMap;
 use crate::workspace::{self, write_all_atomically, write_atomically};
 
 /// Version of the layout and of what a run is. A change after which old runs are not what new ones would be counts it up.
@@ -46,6 +49,7 @@ const SETTINGS: &str = "run.toml";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const METRICS: &str = "metrics.csv";
 const RESULT: &str = "result.json";
+const WIRES: &str = "wires.json";
 const DONE: &str = "done";
 const FAILED: &str = "failed.txt";
 const LOCK: &str = "lock";
@@ -306,18 +310,21 @@ pub struct Kept {
     /// Of the weights of every layer on devices.
     #[serde(default)]
     pub histograms: Vec<Histogram>,
+    /// Answers to single images; runs of older versions have none.
+    #[serde(default)]
+    pub gallery: Vec<Answer>,
 }
 
 /// A run that this process holds.
-pub struct Held<'a> {
-    folder: &'a RunFolder,
+pub struct Held {
+    folder: RunFolder,
     /// Locked until it is dropped or the process ends, however it ends.
     _lock: File,
 }
 
 /// Whether a run could be had.
-pub enum Claim<'a> {
-    Held(Held<'a>),
+pub enum Claim {
+    Held(Held),
     /// Another process has it.
     Busy,
 }
@@ -335,7 +342,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn claim(&self) -> Result<Claim<'_>> {
+    pub fn claim(&self) -> Result<Claim> {
         let path = self.path(LOCK);
         let open = || -> std::io::Result<File> {
             std::fs::create_dir_all(&self.dir)?;
@@ -352,7 +359,7 @@ impl RunFolder {
         // For people only: it is the lock that counts, and a process that died holds none.
         let _ = lock.set_len(0).and_then(|()| lock.write_all(holder().as_bytes()));
         remove_leftovers(&self.dir)?;
-        Ok(Claim::Held(Held { folder: self, _lock: lock }))
+        Ok(Claim::Held(Held { folder: self.clone(), _lock: lock }))
     }
 
     /// Whether the run is done, and every file of it as it was written.
@@ -416,6 +423,19 @@ impl RunFolder {
         read().with_context(|| format!("cannot read {}", path.display()))
     }
 
+    /// Where the wires of a run that is done take voltage; `None` where it has none.
+    pub fn wires(&self) -> Result<Option<WireMap>> {
+        let path = self.path(WIRES);
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                let map = serde_json::from_slice(&bytes);
+                map.map(Some).with_context(|| format!("cannot read {}", path.display()))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(anyhow!(error).context(format!("cannot read {}", path.display()))),
+        }
+    }
+
     /// The learning curve, as CSV.
     pub fn curve(&self) -> Result<csv::Reader<File>> {
         let path = self.path(METRICS);
@@ -435,10 +455,10 @@ impl RunFolder {
     }
 }
 
-impl Held<'_> {
+impl Held {
     /// Throws away what says that the run is done, or that it failed.
     pub fn begin_anew(&self) -> Result<()> {
-        [DONE, RESULT, FAILED].iter().try_for_each(|file| self.remove(file))
+        [DONE, RESULT, WIRES, FAILED].iter().try_for_each(|file| self.remove(file))
     }
 
     /// Where the run goes on.
@@ -468,18 +488,22 @@ impl Held<'_> {
             columns: record.columns(run),
             activity: record.activity.clone(),
             histograms: record.histograms.clone(),
+            gallery: record.gallery.clone(),
         };
         let (metrics, result) = (metrics(run, &record.curve)?, serde_json::to_vec_pretty(&kept)?);
+        let wires = record.wires.as_ref().map(serde_json::to_vec).transpose()?;
         let trained = checkpoint.map(|trained| checkpoint::encode(&self.folder.name, trained)).transpose()?;
         let mut files: Vec<(&str, &[u8])> =
             vec![(SETTINGS, self.folder.settings.as_bytes()), (METRICS, &metrics), (RESULT, &result)];
+        files.extend(wires.as_deref().map(|wires| (WIRES, wires)));
         files.extend(trained.as_deref().map(|trained| (CHECKPOINT, trained)));
-        self.write(&files)?;
         let mut done = String::new();
         for (file, contents) in &files {
             let _ = writeln!(done, "{}  {file}", hexadecimal(&Sha256::digest(contents)));
         }
-        self.write(&[(DONE, done.as_bytes())])?;
+        // Renamed last, when all are on the disk.
+        files.push((DONE, done.as_bytes()));
+        self.write(&files)?;
         if trained.is_none() {
             self.remove(CHECKPOINT)?;
         }

@@ -29,6 +29,7 @@ pub use folder::{Folder, Manifest};
 
 use crate::data::{self, Source};
 use crate::failure::{Failure, Outcome};
+use crate::report::Origin;
 use crate::spec::{self, Run};
 use crate::{report, workspace};
 use pool::Ended;
@@ -303,7 +304,10 @@ pub fn conclude(folder: &Folder, sweep: &spec::Sweep, threshold: f64) -> anyhow:
     let _lock = folder.lock()?;
     match collect::collect(folder, sweep)? {
         0 => Ok(None),
-        done => Ok(Some(Conclusion { done, page: report::render(folder.dir(), threshold)? })),
+        done => {
+            let origin = Origin { runs: &sweep.runs, source: Source::at(folder.manifest.data.clone()) };
+            Ok(Some(Conclusion { done, page: report::render(folder.dir(), threshold, &origin)? }))
+        }
     }
 }
 

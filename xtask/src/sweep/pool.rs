@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
@@ -40,13 +40,27 @@ enum End {
     Done,
     Skipped,
     Failed(String),
+    Stopped,
+}
+
+/// What came of beginning a run.
+enum Begun<'a> {
+    /// It ran, and is to be kept.
+    Left(Box<Left<'a>>),
+    /// There was nothing to run.
+    Ended(End),
     /// Another process has it.
     Busy,
-    Stopped,
 }
 
 /// How often a run that another process has is looked at again.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Threads that keep what runs leave. A run takes its disk some milliseconds to hold; those of several runs at once take
+/// little longer, for the disk is flushed for all of them together.
+const WRITERS: usize = 16;
+
+const UNPOISONED: &str = "no thread panics while it holds this lock";
 
 /// Runs `runs`, and waits for those that other processes have.
 ///
@@ -61,63 +75,99 @@ pub fn run_all(
 ) -> Result<Ended> {
     let threads = rayon::ThreadPoolBuilder::new().num_threads(options.jobs).build()?;
     let progress = Progress::new(runs, options.jobs);
-    let ended = Mutex::new(Ended::default());
-    let mut open = runs.to_vec();
-    while !open.is_empty() {
-        let busy = Mutex::new(Vec::new());
-        threads.install(|| {
-            // One run at a time to each thread: runs differ too much in length to be dealt out in blocks.
-            open.par_iter().with_max_len(1).try_for_each(|run| -> Result<()> {
-                let end = one(&folder.of(run), run, &data[&run.split], options, stop, &progress)?;
-                let mut ended = ended.lock().expect("no thread panics while it holds this lock");
-                match end {
-                    End::Done => ended.done += 1,
-                    End::Skipped => ended.skipped += 1,
-                    End::Failed(message) => ended.failed.push((run.id.clone(), message)),
-                    End::Busy => busy.lock().expect("no thread panics while it holds this lock").push(*run),
-                    End::Stopped => {}
+    let (ended, failure) = (Mutex::new(Ended::default()), Mutex::new(None));
+    std::thread::scope(|scope| -> Result<()> {
+        let (hand_over, left) = mpsc::sync_channel::<Left>(0);
+        let left = Arc::new(Mutex::new(left));
+        for _ in 0..WRITERS {
+            let left = Arc::clone(&left);
+            let (ended, failure) = (&ended, &failure);
+            scope.spawn(move || {
+                loop {
+                    let next = left.lock().expect(UNPOISONED).recv();
+                    let Ok(next) = next else { break };
+                    match next.keep() {
+                        Ok((run, end)) => ended.lock().expect(UNPOISONED).add(run, end),
+                        Err(error) => {
+                            failure.lock().expect(UNPOISONED).get_or_insert(error);
+                        }
+                    }
                 }
-                Ok(())
-            })
-        })?;
-        open = busy.into_inner().expect("no thread panicked while it held this lock");
-        if stop.asked() {
-            break;
+            });
         }
-        if !open.is_empty() {
-            progress.wait(open.len());
-            std::thread::sleep(PATIENCE);
+        // Writers that are gone would be noticed here; only they hold the other end.
+        drop(left);
+        let mut open = runs.to_vec();
+        while !open.is_empty() {
+            let busy = Mutex::new(Vec::new());
+            threads.install(|| {
+                // One run at a time to each thread: runs differ too much in length to be dealt out in blocks.
+                open.par_iter().with_max_len(1).try_for_each(|run| -> Result<()> {
+                    if let Some(error) = failure.lock().expect(UNPOISONED).take() {
+                        return Err(error);
+                    }
+                    match one(&folder.of(run), run, &data[&run.split], options, stop, &progress)? {
+                        Begun::Left(left) => hand_over.send(*left).expect("writers wait for the last run"),
+                        Begun::Ended(end) => ended.lock().expect(UNPOISONED).add(run, end),
+                        Begun::Busy => busy.lock().expect(UNPOISONED).push(*run),
+                    }
+                    Ok(())
+                })
+            })?;
+            open = busy.into_inner().expect(UNPOISONED);
+            if stop.asked() {
+                break;
+            }
+            if !open.is_empty() {
+                progress.wait(open.len());
+                std::thread::sleep(PATIENCE);
+            }
         }
-    }
+        Ok(())
+    })?;
     progress.clear();
-    let mut ended = ended.into_inner().expect("no thread panicked while it held this lock");
+    if let Some(error) = failure.into_inner().expect(UNPOISONED) {
+        return Err(error);
+    }
+    let mut ended = ended.into_inner().expect(UNPOISONED);
     ended.failed.sort();
     Ok(ended)
 }
 
-fn one(
+impl Ended {
+    fn add(&mut self, run: &Run, end: End) {
+        match end {
+            End::Done => self.done += 1,
+            End::Skipped => self.skipped += 1,
+            End::Failed(message) => self.failed.push((run.id.clone(), message)),
+            End::Stopped => {}
+        }
+    }
+}
+
+fn one<'a>(
     folder: &RunFolder,
-    run: &Run,
+    run: &'a Run,
     data: &Prepared,
     options: &Options,
     stop: &Stop,
     progress: &Progress,
-) -> Result<End> {
+) -> Result<Begun<'a>> {
     if stop.asked() {
-        return Ok(End::Stopped);
+        return Ok(Begun::Ended(End::Stopped));
     }
     if matches!(folder.is_done(), Ok(true)) {
         progress.skip(run);
-        return Ok(End::Skipped);
+        return Ok(Begun::Ended(End::Skipped));
     }
     let Claim::Held(held) = folder.claim()? else {
-        return Ok(End::Busy);
+        return Ok(Begun::Busy);
     };
     // Once more, now that nobody else can change it.
     match folder.is_done() {
         Ok(true) => {
             progress.skip(run);
-            return Ok(End::Skipped);
+            return Ok(Begun::Ended(End::Skipped));
         }
         Ok(false) => {}
         Err(damage) => {
@@ -145,39 +195,50 @@ fn one(
     let result = catch_unwind(AssertUnwindSafe(|| train::execute(run, data, from, &mut watch)))
         .unwrap_or_else(|panic| Err(anyhow!("{}", panic_message(&*panic))));
     let Watch { progress: bar, trained, .. } = watch;
-    conclude(run, &held, result, trained.as_ref(), bar)
+    Ok(Begun::Left(Box::new(Left { run, held, result, trained, bar })))
 }
 
-fn conclude(
-    run: &Run,
-    held: &Held,
+/// A run that was left, done or not, and is to be kept.
+struct Left<'a> {
+    run: &'a Run,
+    held: Held,
+    /// `None` where it was stopped.
     result: Result<Option<RunRecord>>,
-    trained: Option<&Checkpoint>,
+    /// The trained network, where it is to be kept.
+    trained: Option<Checkpoint>,
     bar: RunProgress,
-) -> Result<End> {
-    match result {
-        Ok(Some(record)) => {
-            held.finish(run, &record, trained)?;
-            held.log("done");
-            bar.finish(&record);
-            Ok(End::Done)
-        }
-        Ok(None) => {
-            held.log("stopped");
-            info!("{}: stopped, and kept", run.id);
-            bar.clear();
-            Ok(End::Stopped)
-        }
-        // A disk that is full is no fault of the run, and the next one will not fare better.
-        Err(error) if error.chain().any(<dyn std::error::Error>::is::<std::io::Error>) => Err(error),
-        Err(error) => {
-            let message = format!("{error:#}");
-            warn!("{} failed: {message}", run.id);
-            held.fail(&message)?;
-            held.log(&format!("failed: {message}"));
-            bar.clear();
-            Ok(End::Failed(message))
-        }
+}
+
+impl<'a> Left<'a> {
+    fn keep(self) -> Result<(&'a Run, End)> {
+        let Self { run, held, result, trained, bar } = self;
+        let end = match result {
+            Ok(Some(record)) => {
+                held.finish(run, &record, trained.as_ref())?;
+                held.log("done");
+                bar.finish(&record);
+                End::Done
+            }
+            Ok(None) => {
+                held.log("stopped");
+                info!("{}: stopped, and kept", run.id);
+                bar.clear();
+                End::Stopped
+            }
+            // A disk that is full is no fault of the run, and the next one will not fare better.
+            Err(error) if error.chain().any(<dyn std::error::Error>::is::<std::io::Error>) => {
+                return Err(error);
+            }
+            Err(error) => {
+                let message = format!("{error:#}");
+                warn!("{} failed: {message}", run.id);
+                held.fail(&message)?;
+                held.log(&format!("failed: {message}"));
+                bar.clear();
+                End::Failed(message)
+            }
+        };
+        Ok((run, end))
     }
 }
 
@@ -189,7 +250,7 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 /// Keeps a run while it goes.
 struct Watch<'a> {
     run: &'a Run,
-    held: &'a Held<'a>,
+    held: &'a Held,
     options: &'a Options,
     stop: &'a Stop,
     progress: RunProgress,

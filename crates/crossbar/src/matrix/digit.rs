@@ -22,8 +22,6 @@ pub(super) struct Digit {
     pub(super) significance: f32,
     /// What one pulse moves a nominal device by, as a change of `v`.
     pub(super) step: f32,
-    /// Part of every conductance that shows through the wires; `None` for perfect wires.
-    pub(super) shares: Option<Shares>,
 }
 
 /// What a device is measured against.
@@ -36,7 +34,7 @@ enum Minus {
     Device(Box<Population>),
 }
 
-/// Parts of the conductances that show through wires, in the order of the cells.
+/// Parts of the conductances that show through wires in one direction of reading, in the order of the cells.
 #[derive(Clone, Debug)]
 pub(super) struct Shares {
     pub(super) plus: Vec<f32>,
@@ -107,7 +105,6 @@ impl Digit {
             one_sided,
             sign: 1.0,
             significance,
-            shares: None,
         }
     }
 
@@ -140,10 +137,17 @@ impl Digit {
         }
     }
 
-    /// Adds this digit's part of the weights of row `row`, in units of weight, and the variance of their read noise;
-    /// returns the conductance of all cells of the row, in siemens, a reference column's included.
-    pub(super) fn add_row(&self, row: usize, weights: &mut [f32], variances: Option<&mut [f32]>) -> f64 {
-        if let (None, Minus::Device(minus)) = (&self.shares, &self.minus) {
+    /// Adds this digit's part of the weights of row `row`, in units of weight, and the variance of their read noise, as
+    /// far as they show through wires (`None`: perfect ones); returns the conductance of all cells of the row, in siemens,
+    /// a reference column's included.
+    pub(super) fn add_row(
+        &self,
+        row: usize,
+        shares: Option<&Shares>,
+        weights: &mut [f32],
+        variances: Option<&mut [f32]>,
+    ) -> f64 {
+        if let (None, Minus::Device(minus)) = (shares, &self.minus) {
             let width = self.plus.shape().outputs;
             let cells = row * width..(row + 1) * width;
             let scale = self.weight_per_siemens();
@@ -158,11 +162,17 @@ impl Digit {
                 variances: variances.unwrap_or_default(),
             });
         }
-        self.add_row_plainly(row, weights, variances);
+        self.add_row_plainly(row, shares, weights, variances);
         self.row_siemens(row)
     }
 
-    fn add_row_plainly(&self, row: usize, weights: &mut [f32], variances: Option<&mut [f32]>) {
+    fn add_row_plainly(
+        &self,
+        row: usize,
+        shares: Option<&Shares>,
+        weights: &mut [f32],
+        variances: Option<&mut [f32]>,
+    ) {
         let width = self.plus.shape().outputs;
         let cells = row * width..(row + 1) * width;
         let scale = self.weight_per_siemens();
@@ -172,7 +182,7 @@ impl Digit {
             Minus::Each(references) => Ok(&references[cells.clone()]),
             Minus::Device(population) => Ok(&population.conductances()[cells.clone()]),
         };
-        match (&self.shares, minus) {
+        match (shares, minus) {
             (None, Err(reference)) => {
                 for (w, g) in weights.iter_mut().zip(g) {
                     *w += scale * (g - reference);
@@ -192,15 +202,21 @@ impl Digit {
             }
         }
         if let Some(variances) = variances {
-            self.add_variances(cells, scale * scale, variances);
+            self.add_variances(cells, shares, scale * scale, variances);
         }
     }
 
     /// Adds the variance of the read noise of some cells; wires attenuate noise as they do currents.
-    fn add_variances(&self, cells: std::ops::Range<usize>, scale: f32, variances: &mut [f32]) {
+    fn add_variances(
+        &self,
+        cells: std::ops::Range<usize>,
+        shares: Option<&Shares>,
+        scale: f32,
+        variances: &mut [f32],
+    ) {
         let [relative, absolute] = self.read_variances();
         let mut add = |side: Side, g: &[f32]| {
-            let shares = self.shares.as_ref().map(|shares| match side {
+            let shares = shares.map(|shares| match side {
                 Side::Plus => &shares.plus[cells.clone()],
                 Side::Minus => &shares.minus[cells.clone()],
             });
@@ -444,10 +460,6 @@ impl Digit {
     pub(super) fn save(&self, state: &mut State, name: &str) {
         let mut part = State::default();
         part.put("sign", &[1], vec![self.sign]);
-        if let Some(Shares { plus, minus }) = &self.shares {
-            part.put("shares-plus", &[plus.len()], plus.clone());
-            part.put("shares-minus", &[minus.len()], minus.clone());
-        }
         for (side, population) in ["plus", "minus"].iter().zip(self.populations()) {
             let PopulationState { conductances, hidden, ages_s, pulses } = population.state();
             let mut devices = State::default();
@@ -464,11 +476,6 @@ impl Digit {
     pub(super) fn restore(&mut self, state: &State, name: &str) -> Result<(), StateError> {
         let part = state.part(name);
         self.sign = part.get("sign", &[1])?[0];
-        if let Some(Shares { plus, minus }) = &mut self.shares {
-            let length = [plus.len()];
-            plus.copy_from_slice(part.get("shares-plus", &length)?);
-            minus.copy_from_slice(part.get("shares-minus", &length)?);
-        }
         let restore = |population: &mut Population, side: &str| {
             let devices = part.part(side);
             let lengths = population.state();

@@ -3,6 +3,7 @@
 mod carry;
 mod digit;
 mod read;
+mod seen;
 mod spec;
 mod update;
 mod wired;
@@ -13,6 +14,7 @@ use bitpulse_device::{Elapsed, Lifetime, Population, Writing};
 use rand_distr::{Distribution, StandardNormal};
 
 use digit::{Digit, Lists, Reading};
+use seen::Seen;
 pub use spec::{
     Carry, CarryRead, Converters, Digits, Gate, Mapping, MatrixProblem, MatrixSpec, OutputConverter,
     Reference, Restore, Trains, Transfer, Write,
@@ -67,10 +69,7 @@ pub struct CrossbarMatrix {
     /// Weights as a digital memory holds them, and as they were last written; empty without write-verify.
     memory: Vec<f32>,
     written: Vec<f32>,
-    /// As a read sees them: input-major, rows padded to `stride`.
-    weights: Vec<f32>,
-    /// Variance of the read noise of every weight, in the same order; empty where it is the same for all.
-    variances: Vec<f32>,
+    seen: Seen,
     /// Variance of the read noise of every weight where it depends on no conductance; else 0.
     common_variance: f32,
     /// Conductance on every word line, all arrays together.
@@ -152,8 +151,14 @@ impl CrossbarMatrix {
         let stride = stride(shape.outputs);
         let noise = spec.device.spec().read_noise;
         let noisy = noise.relative > 0.0 || noise.absolute.0 > 0.0;
+        let effective = match spec.wires {
+            Some((wires, Fidelity::Effective { .. })) => Some(wires),
+            _ => None,
+        };
         // Wires attenuate noise as they do currents, each cell's differently.
-        let alike = noise.relative == 0.0 && !matches!(spec.wires, Some((_, Fidelity::Effective { .. })));
+        let alike = noise.relative == 0.0 && effective.is_none();
+        let directions_differ = effective.is_some_and(|wires| wires.driver != wires.sense);
+        let padded = shape.inputs * stride;
         let has = |wanted: bool, length: usize| vec![0.0; if wanted { length } else { 0 }];
         let verified = matches!(spec.write, Write::WriteVerify(_));
         let buffered = matches!(spec.digits, Digits::Transfer(Transfer { buffered: true, .. }));
@@ -167,8 +172,7 @@ impl CrossbarMatrix {
             buffer: has(buffered, shape.weights()),
             memory: has(verified, shape.weights()),
             written: has(verified, shape.weights()),
-            weights: vec![0.0; shape.inputs * stride],
-            variances: has(noisy && !alike, shape.inputs * stride),
+            seen: Seen::new(padded, if noisy && !alike { padded } else { 0 }, directions_differ),
             common_variance: if alike { digits.iter().map(Digit::common_variance).sum() } else { 0.0 },
             row_siemens: vec![0.0; shape.inputs],
             dac,
@@ -190,6 +194,7 @@ impl CrossbarMatrix {
             shape,
             digits,
         };
+        matrix.measure();
         matrix.redraw_all();
         Ok(matrix)
     }
@@ -242,24 +247,21 @@ impl CrossbarMatrix {
 
     fn redraw(&mut self, row: usize) {
         let padded = row * self.stride..row * self.stride + self.shape.outputs;
-        self.weights[padded.clone()].fill(0.0);
-        if !self.variances.is_empty() {
-            self.variances[padded.clone()].fill(0.0);
-        }
-        self.row_siemens[row] = 0.0;
-        for digit in &self.digits {
-            let variances = self.variances.get_mut(padded.clone());
-            self.row_siemens[row] += digit.add_row(row, &mut self.weights[padded.clone()], variances);
+        self.row_siemens[row] = self.seen.draw_row(row, &padded, &self.digits);
+    }
+
+    /// Measures effective maps; the weights are still to be drawn up.
+    fn measure(&mut self) {
+        if let Some((wires, Fidelity::Effective { .. })) = self.spec.wires {
+            for (direction, view) in self.seen.views_mut() {
+                let shares = |digit| wired::measure(digit, self.shape, self.spec.tiling, wires, direction);
+                view.shares = self.digits.iter().map(shares).collect();
+            }
         }
     }
 
-    /// Draws up all weights, and measures effective maps.
+    /// Draws up all weights.
     fn redraw_all(&mut self) {
-        if let Some((wires, Fidelity::Effective { .. })) = self.spec.wires {
-            for digit in &mut self.digits {
-                wired::measure(digit, self.shape, self.spec.tiling, wires);
-            }
-        }
         for row in 0..self.shape.inputs {
             self.redraw(row);
         }
@@ -295,9 +297,12 @@ impl CrossbarMatrix {
         if let Some((_, Fidelity::Effective { refresh })) = self.spec.wires
             && self.updates.is_multiple_of(u64::from(refresh))
         {
-            let before = self.weights.clone();
+            let before: Vec<Vec<f32>> = self.seen.views().map(|(_, view)| view.weights.clone()).collect();
+            self.measure();
             self.redraw_all();
-            self.staleness.add(&before, &self.weights);
+            for (old, (_, new)) in before.iter().zip(self.seen.views()) {
+                self.staleness.add(old, &new.weights);
+            }
         }
     }
 }
@@ -348,12 +353,14 @@ impl SynapticMatrix for CrossbarMatrix {
             self.memory.copy_from_slice(weights);
             self.written.copy_from_slice(weights);
         }
+        self.measure();
         self.redraw_all();
     }
 
     fn weights(&self) -> Vec<f32> {
         let outputs = self.shape.outputs;
-        self.weights.chunks_exact(self.stride).flat_map(|row| row[..outputs].iter().copied()).collect()
+        let rows = self.seen.of(Direction::Forward).weights.chunks_exact(self.stride);
+        rows.flat_map(|row| row[..outputs].iter().copied()).collect()
     }
 
     fn take_activity(&mut self) -> Activity {
@@ -363,9 +370,7 @@ impl SynapticMatrix for CrossbarMatrix {
     fn save(&self) -> State {
         let mut state = State::default();
         state.put("updates", &[1], vec![self.updates]);
-        let Staleness { refreshes, last, worst } = self.staleness;
-        state.put("map-refreshes", &[1], vec![refreshes]);
-        state.put("map-errors", &[2], vec![last, worst]);
+        self.staleness.save(&mut state);
         let cells = [self.shape.inputs, self.shape.outputs];
         if !self.counters.is_empty() {
             let counters: Vec<i32> = self.counters.iter().map(|count| i32::from(*count)).collect();
@@ -380,14 +385,13 @@ impl SynapticMatrix for CrossbarMatrix {
         for (k, digit) in self.digits.iter().enumerate() {
             digit.save(&mut state, &format!("digit-{k}"));
         }
+        self.seen.save(&mut state);
         state
     }
 
     fn restore(&mut self, state: &State) -> Result<(), StateError> {
         self.updates = state.get("updates", &[1])?[0];
-        let errors: &[f64] = state.get("map-errors", &[2])?;
-        let refreshes = state.get("map-refreshes", &[1])?[0];
-        self.staleness = Staleness { refreshes, last: errors[0], worst: errors[1] };
+        self.staleness = Staleness::of(state)?;
         let cells = [self.shape.inputs, self.shape.outputs];
         if !self.counters.is_empty() {
             let counters: &[i32] = state.get("counters", &cells)?;
@@ -405,9 +409,8 @@ impl SynapticMatrix for CrossbarMatrix {
         for (k, digit) in self.digits.iter_mut().enumerate() {
             digit.restore(state, &format!("digit-{k}"))?;
         }
-        for row in 0..self.shape.inputs {
-            self.redraw(row);
-        }
+        self.seen.restore(state)?;
+        self.redraw_all();
         self.activity = Activity::default();
         Ok(())
     }

@@ -174,15 +174,15 @@ impl CrossbarMatrix {
         if self.is_exact() {
             wired::read(self, direction, signal, out);
         } else {
-            let Self { weights, stride, scratch, .. } = &mut *self;
+            let Self { seen, stride, scratch, .. } = &mut *self;
             let Scratch { active, error, .. } = scratch;
-            walk(direction, weights, *stride, signal, false, active, error, out);
+            walk(direction, &seen.of(direction).weights, *stride, signal, false, active, error, out);
         }
-        if !self.variances.is_empty() {
-            let Self { variances, stride, scratch, .. } = &mut *self;
+        if !self.seen.of(direction).variances.is_empty() {
+            let Self { seen, stride, scratch, .. } = &mut *self;
             let Scratch { squares, error, noise, .. } = scratch;
             noise.resize(out.len(), 0.0);
-            walk(direction, variances, *stride, signal, true, squares, error, noise);
+            walk(direction, &seen.of(direction).variances, *stride, signal, true, squares, error, noise);
             for (z, variance) in out.iter_mut().zip(noise) {
                 let normal: f32 = StandardNormal.sample(rng);
                 *z += variance.sqrt() * normal;

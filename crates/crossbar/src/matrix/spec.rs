@@ -283,10 +283,6 @@ pub enum MatrixProblem {
         "{name} resistance {found}: must be 0 ohm to {limit}, {MOST_LOSS} times that of the most conductive device"
     )]
     WireResistance { name: &'static str, found: Ohms, limit: Ohms },
-    #[error(
-        "fidelity effective: drivers of {driver} and sense amplifiers of {sense}; one map serves both directions, so they must be alike, or the fidelity exact"
-    )]
-    EffectivePeriphery { driver: Ohms, sense: Ohms },
     #[error("fidelity effective: a refresh of 0 updates; it must be at least 1")]
     Fidelity,
     #[error("arrays of {rows} x {cols}: both must be at least 1")]
@@ -406,8 +402,6 @@ impl MatrixSpec {
             }
             if let Fidelity::Effective { refresh } = fidelity {
                 unless(refresh >= 1, MatrixProblem::Fidelity);
-                let Wires { driver, sense, .. } = wires;
-                unless(driver == sense, MatrixProblem::EffectivePeriphery { driver, sense });
             }
         }
         if let Some(TilingSpec { rows, cols, partial_sums }) = self.tiling {

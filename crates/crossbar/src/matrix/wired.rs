@@ -13,6 +13,16 @@ use crate::tiling::{PartialSums, Tile, Tiling, TilingSpec};
 const SOLVABLE: &str = "the solver falls back to a direct solve where it does not converge, and a spec's check keeps wires \
                         within resistances for which that reaches the tolerance";
 
+/// Inputs stand at word lines, outputs at bit lines.
+impl From<Direction> for Read {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Forward => Self::Forward,
+            Direction::Backward => Self::Transposed,
+        }
+    }
+}
+
 /// The tiles of a matrix; one if it is not cut.
 fn tiles(shape: Shape, spec: Option<TilingSpec>) -> Vec<Tile> {
     let whole = TilingSpec { rows: shape.inputs, cols: shape.outputs, partial_sums: PartialSums::Analog };
@@ -30,17 +40,20 @@ fn circuit(g: &[f32], shape: Shape, tile: &Tile, wires: Wires) -> Circuit {
         .expect("a spec's wires are checked, and devices have finite conductances that are not negative")
 }
 
-/// Measures which part of every conductance shows through the wires.
-///
-/// The same map serves both directions: a linear network is reciprocal, both directions use the same ends of the lines, and
-/// a spec is refused whose drivers and sense amplifiers differ.
-pub(super) fn measure(digit: &mut Digit, shape: Shape, tiling: Option<TilingSpec>, wires: Wires) {
+/// Measures which part of every conductance of a digit shows through the wires in a read.
+pub(super) fn measure(
+    digit: &Digit,
+    shape: Shape,
+    tiling: Option<TilingSpec>,
+    wires: Wires,
+    direction: Direction,
+) -> Shares {
     let share_of = |side: Side| {
         let g = digit.conductances(side);
         let mut shares = vec![1.0; g.len()];
         for tile in tiles(shape, tiling) {
             let circuit = circuit(&g, shape, &tile, wires);
-            let map = effective_map(&circuit, Read::Forward, &Settings::default()).expect(SOLVABLE);
+            let map = effective_map(&circuit, direction.into(), &Settings::default()).expect(SOLVABLE);
             for (k, (seen, true_siemens)) in map.iter().zip(circuit.g_siemens()).enumerate() {
                 let row = tile.inputs.start + k / tile.outputs.len();
                 let column = tile.outputs.start + k % tile.outputs.len();
@@ -51,17 +64,16 @@ pub(super) fn measure(digit: &mut Digit, shape: Shape, tiling: Option<TilingSpec
         }
         shares
     };
-    let (plus, minus) = (share_of(Side::Plus), share_of(Side::Minus));
-    digit.shares = Some(Shares { plus, minus });
+    Shares { plus: share_of(Side::Plus), minus: share_of(Side::Minus) }
 }
 
 /// Solves the circuits of all digits for one signal: `out` in units of weight times input.
 pub(super) fn read(matrix: &CrossbarMatrix, direction: Direction, signal: Signal<'_, f32>, out: &mut [f32]) {
     let (wires, _) = matrix.spec.wires.expect("an exact read is one through wires");
     let shape = matrix.shape;
-    let (driven, read) = match direction {
-        Direction::Forward => (shape.inputs, Read::Forward),
-        Direction::Backward => (shape.outputs, Read::Transposed),
+    let driven = match direction {
+        Direction::Forward => shape.inputs,
+        Direction::Backward => shape.outputs,
     };
     let mut volts = vec![0.0; driven];
     signal.for_each_active(|line, x| volts[line] = f64::from(x));
@@ -76,8 +88,9 @@ pub(super) fn read(matrix: &CrossbarMatrix, direction: Direction, signal: Signal
                     Direction::Forward => (tile.inputs, tile.outputs),
                     Direction::Backward => (tile.outputs, tile.inputs),
                 };
-                let solution =
-                    Solver::new(&circuit, read).solve(&volts[inputs], &Settings::default()).expect(SOLVABLE);
+                let solution = Solver::new(&circuit, direction.into())
+                    .solve(&volts[inputs], &Settings::default())
+                    .expect(SOLVABLE);
                 for (sum, amperes) in sums[outputs].iter_mut().zip(solution.output_amperes) {
                     *sum += scale * amperes;
                 }

@@ -77,30 +77,8 @@ fn weights(sweep: &Sweep, examples: &[Example]) -> Result<Option<Markup>> {
     for example in examples {
         let Some(layers) = sweep.weights.get(&example.run.id) else { continue };
         for (n, layer) in layers.iter().enumerate() {
-            let series = [("before", &layer.before, QUIET), ("after", &layer.after, example.ink)];
-            let series: Vec<Series> = series
-                .into_iter()
-                .map(|(label, bins, ink)| Series {
-                    label: label.into(),
-                    ink,
-                    points: shares(layer.range, bins),
-                })
-                .collect();
-            let values = series.iter().flat_map(|series| &series.points).map(|point| point.mid);
-            let most = values.fold(0.0, f64::max);
-            panels.push(
-                Panel {
-                    title: format!("{}, layer {}", example.label, n + 1),
-                    x: Axis::between(-layer.range, layer.range),
-                    y: Axis::between(0.0, 1.05 * most.max(f64::MIN_POSITIVE)),
-                    x_title: "Weight".into(),
-                    y_title: "Share of the weights, %".into(),
-                    spread: Spread::Band,
-                    hover: hover(&series, |x| format!("Weight {}", fixed(x, 3)), 2),
-                    series,
-                }
-                .draw()?,
-            );
+            let title = format!("{}, layer {}", example.label, n + 1);
+            panels.push(before_and_after(title, layer, example.ink)?);
         }
         if let Some(widest) =
             layers.iter().map(deviations).max_by(|a, b| (a[1] / a[0]).total_cmp(&(b[1] / b[0])))
@@ -123,6 +101,28 @@ fn weights(sweep: &Sweep, examples: &[Example]) -> Result<Option<Markup>> {
         (sentences.join(". ")) "."
     };
     Ok(Some(html! { h3 { "Weights before and after" } (figures(vec![figure(panels, &caption)])) }))
+}
+
+/// Where the weights of a layer lie before learning and after it.
+pub(super) fn before_and_after(title: String, layer: &Histogram, ink: Ink) -> Result<Markup> {
+    let series = [("before", &layer.before, QUIET), ("after", &layer.after, ink)];
+    let series: Vec<Series> = series
+        .into_iter()
+        .map(|(label, bins, ink)| Series { label: label.into(), ink, points: shares(layer.range, bins) })
+        .collect();
+    let values = series.iter().flat_map(|series| &series.points).map(|point| point.mid);
+    let most = values.fold(0.0, f64::max);
+    let panel = Panel {
+        title,
+        x: Axis::between(-layer.range, layer.range),
+        y: Axis::between(0.0, 1.05 * most.max(f64::MIN_POSITIVE)),
+        x_title: "Weight".into(),
+        y_title: "Share of the weights, %".into(),
+        spread: Spread::Band,
+        hover: hover(&series, |x| format!("Weight {}", fixed(x, 3)), 2),
+        series,
+    };
+    panel.draw()
 }
 
 /// Middle of a bin.

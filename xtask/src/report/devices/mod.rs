@@ -1,9 +1,10 @@
 //! The section on devices: what each imperfection costs every rule, what a rule needs of a device, which devices train,
-//! and what becomes of weights and devices in training.
+//! how each answers pulses, and what becomes of weights and devices in training.
 
 mod imperfections;
 mod inside;
 mod lines;
+mod portraits;
 mod ranking;
 mod requirements;
 #[cfg(test)]
@@ -12,11 +13,12 @@ mod tests;
 use anyhow::Result;
 use maud::{Markup, html};
 
+use super::Origin;
 use super::view::Sweep;
 use lines::lines;
 
 /// The section; nothing where all weights are in software.
-pub(super) fn section(sweep: &Sweep) -> Result<Option<Markup>> {
+pub(super) fn section(sweep: &Sweep, origin: &Origin) -> Result<Option<Markup>> {
     let mut blocks = vec![];
     let on_devices: Vec<_> = sweep.tasks.iter().filter(|task| on_device(task.arms[0].runs[0])).collect();
     let all: Vec<_> = on_devices.iter().map(|task| lines(sweep, task)).collect();
@@ -34,6 +36,7 @@ pub(super) fn section(sweep: &Sweep) -> Result<Option<Markup>> {
         });
     }
     blocks.extend(ranking::block(sweep, &on_devices, &all)?);
+    blocks.extend(portraits::block(sweep, origin)?);
     blocks.extend(inside::block(sweep)?);
     Ok((!blocks.is_empty()).then(|| html! { @for block in blocks { (block) } }))
 }

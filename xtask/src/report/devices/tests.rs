@@ -49,7 +49,7 @@ fn page(results: &str, curves: &str, weights: Option<&str>, threshold: f64) -> S
     if let Some(weights) = weights {
         std::fs::write(dir.path().join("weights.json"), weights).unwrap();
     }
-    std::fs::read_to_string(render(dir.path(), threshold).unwrap()).unwrap()
+    std::fs::read_to_string(render(dir.path(), threshold, &super::super::Origin::default()).unwrap()).unwrap()
 }
 
 /// The numbers beside the drawing that is described as `what`.
