@@ -35,8 +35,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("spelling", &[]),
 ];
 
-/// Crates that only xtask may use: clocks, threads, terminals and loose errors stay out of the libraries.
-const XTASK_ONLY: &[&str] = &["anyhow", "clap", "indicatif", "rayon", "tracing-subscriber"];
+/// Crates that only xtask may use: clocks, terminals and loose errors stay out of the libraries.
+const XTASK_ONLY: &[&str] = &["anyhow", "clap", "indicatif", "tracing-subscriber"];
 
 /// Licences that dependencies may come under.
 const LICENCES: &[&str] = &[

@@ -6,7 +6,9 @@ use anyhow::Context;
 use bitpulse_core::units::Siemens;
 use bitpulse_core::{Activity, SeedPath, Shape, State};
 use bitpulse_crossbar::{CrossbarMatrix, Staleness};
-use bitpulse_learn::{Evaluation, Examples, Inference, Network, Rule, Training, cosine, mean_update};
+use bitpulse_learn::{
+    Architecture, Evaluation, Examples, Inference, Network, Rule, Training, WeightUpdate, cosine, mean_update,
+};
 use clap::Args;
 use serde_json::Value as Json;
 use tracing::{debug, debug_span};
@@ -256,22 +258,26 @@ fn followed(run: &Run, network: &Network<f32>) -> [f64; FOLLOWED] {
 fn build(run: &Run, seed: SeedPath) -> Network<f32> {
     let init = seed.child("init");
     let network = match &run.hardware {
-        None => Network::software(run.rule.clone(), &run.widths, init),
+        None => Network::software(run.rule.clone(), &run.architecture, init),
         Some(hardware) => {
             let mut layers = 0..;
-            Network::new(run.rule.clone(), &run.widths, init, |shape| {
+            Network::new(run.rule.clone(), &run.architecture, init, |shape| {
                 let at = seed.child("hardware").index(layers.next().unwrap_or_default());
                 let matrix = CrossbarMatrix::new(&hardware.layer(shape), shape, at);
                 Box::new(matrix.expect("a run's hardware is checked when its settings are read"))
             })
         }
     };
-    network.expect("a run's rule and widths are checked when its settings are read")
+    network.expect("a run's rule and layers are checked when its settings are read")
 }
 
-/// Examples and presentations of each over which the mean direction of the pulses is measured.
-const COSINE_EXAMPLES: usize = 500;
+/// Presentations of each example over which the mean direction of the pulses is measured.
 const COSINE_REPEATS: u32 = 20;
+
+/// Examples over which it is measured, all in one batch: fewer where a sample has many signals.
+pub fn cosine_examples(architecture: &Architecture) -> usize {
+    if architecture.signals() > 50_000 { 64 } else { 500 }
+}
 
 /// The cosine, for each layer, between the mean update of a rule and that of high precision with the same neurons;
 /// `None` for high precision itself.
@@ -282,18 +288,23 @@ fn pulse_gradient_cosine(network: &Network<f32>, examples: &Examples, at: SeedPa
         gain: rule.gain,
         loss: rule.loss,
         initial: rule.initial,
+        polarity: rule.polarity,
         ..Rule::high_precision()
     };
+    // Accumulators mix presentations; what a batch adds to them is the direction that counts.
+    let update = match rule.update {
+        WeightUpdate::Accumulated(_) => WeightUpdate::Hp,
+        update => update,
+    };
+    let rule = Rule { update, ..rule };
     if rule == exact {
         return None;
     }
-    let examples = examples.first(COSINE_EXAMPLES);
+    let examples = examples.first(cosine_examples(network.architecture()));
     let mean = |rule: Rule, repeats| {
-        let mut copy = Network::<f32>::software(rule, network.widths(), at)
-            .expect("the rule and widths are those of a network that exists");
-        for (to, from) in copy.matrices_mut().iter_mut().zip(network.matrices()) {
-            to.program(&from.weights(), at);
-        }
+        let mut copy = Network::<f32>::software(rule, network.architecture(), at)
+            .expect("the rule and layers are those of a network that exists");
+        copy.copy_weights(network, at);
         mean_update(&mut copy, &examples, repeats, at)
     };
     let (pulses, gradient) = (mean(rule, COSINE_REPEATS), mean(exact, 1));

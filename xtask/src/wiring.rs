@@ -46,6 +46,10 @@ pub fn wire_map(
     input: InputCoding,
 ) -> Option<WireMap> {
     let (wires, _): (Wires, Fidelity) = spec.wires?;
+    // A convolution sees patches, of which no one stands for all.
+    if shape.inputs != examples.lines() + 1 {
+        return None;
+    }
     let g = highest_digit(state, shape)?;
     let full = spec.read_voltage.0;
     let volts: Vec<f64> = mean_input(examples, input).iter().map(|share| share * full).collect();

@@ -3,7 +3,9 @@
 //! An implementation with noisy devices runs them with its noise set to zero and its steps fine, and gives the
 //! tolerance that its own quantisation justifies.
 
-use crate::{Activity, Pulse, Readout, Real, SeedPath, Shape, Signals, State, SynapticMatrix, Update};
+use crate::{
+    Accumulation, Activity, Pulse, Readout, Real, SeedPath, Shape, Signals, State, SynapticMatrix, Update,
+};
 
 /// How far an implementation may be from real arithmetic.
 #[derive(Clone, Copy, Debug)]
@@ -25,9 +27,11 @@ pub fn check<R: Real, M: SynapticMatrix<R>>(tolerance: Tolerance, make: impl Fn(
         programming_sets_the_weights(&mut make(shape), seed, tolerance);
         reads_are_products_with_the_weights(&mut make(shape), seed, tolerance);
         bits_and_pulses_read_as_their_values(&mut make(shape), seed, tolerance);
+        listed_counts_are_the_pulses_they_list(&mut make(shape), &mut make(shape), seed, tolerance);
         a_batch_reads_as_its_samples(&mut make(shape), seed, tolerance);
         updates_add_the_outer_product(&mut make(shape), seed, tolerance);
         signs_move_weights_by_one_step(&mut make(shape), seed, tolerance);
+        accumulated_updates_add_running_means(&mut make(shape), seed, tolerance);
         pulses_round_without_bias_to_whole_steps(&mut make(shape), seed, tolerance);
         silence_changes_nothing_and_pulses_nothing(&mut make(shape), seed);
         the_same_call_gives_the_same_bits(&mut make(shape), &mut make(shape), seed);
@@ -237,6 +241,83 @@ fn signs_move_weights_by_one_step<R: Real>(
     }
 }
 
+/// Whole counts from -2 to 2, two to a unit, as pulses and with every line listed.
+fn counted<R: Real>(lines: usize, seed: SeedPath) -> [Signals<R>; 2] {
+    let counts: Vec<i16> =
+        values::<f64>(seed, lines).iter().map(|value| (value * 2.5).round() as i16).collect();
+    let mut pulses = Signals::pulses(lines, 2);
+    pulses.push_pulses((0..).zip(&counts).map(|(line, &count)| Pulse { line, count }));
+    let mut listed = Signals::counts(lines, 2);
+    for (value, count) in listed.push_listed(1).iter_mut().zip(counts) {
+        *value = R::of(f64::from(count) / 2.0);
+    }
+    [pulses, listed]
+}
+
+fn listed_counts_are_the_pulses_they_list<R: Real>(
+    one: &mut impl SynapticMatrix<R>,
+    other: &mut impl SynapticMatrix<R>,
+    seed: SeedPath,
+    tolerance: Tolerance,
+) {
+    let shape = one.shape();
+    programmed(one, seed);
+    programmed(other, seed);
+    let [x, e] = [counted(shape.inputs, seed.child("x")), counted(shape.outputs, seed.child("e"))];
+    let mut found = [Vec::new(), Vec::new()];
+    for ((matrix, found), (x, e)) in [&mut *one as &mut dyn SynapticMatrix<R>, &mut *other]
+        .into_iter()
+        .zip(&mut found)
+        .zip(x.iter().zip(&e))
+    {
+        let (mut z, mut a) = (vec![R::zero(); shape.outputs], vec![R::zero(); shape.inputs]);
+        matrix.forward(x, Readout::Converter, seed.child("forward"), &mut z);
+        matrix.backward(e, Readout::Converter, seed.child("backward"), &mut a);
+        matrix.update(x, e, Update::Pulses { step: 1.0 / 64.0, per_unit: 4 }, seed.child("update"));
+        found.extend(z.into_iter().chain(a).chain(matrix.weights()));
+    }
+    let reach = tolerance.read * (shape.inputs + shape.outputs) as f64 + tolerance.weight;
+    let law = "counts listed for every line are those pulses";
+    for (pulses, listed) in found[0].iter().zip(&found[1]) {
+        assert_near(law, shape, listed.as_f64(), pulses.as_f64(), reach);
+    }
+    let [pulses, listed] = [one.take_activity(), other.take_activity()];
+    assert_eq!(listed.forward.driven_lines, pulses.forward.driven_lines, "{law}");
+    assert_eq!(listed.backward.reads, pulses.backward.reads, "{law}");
+    assert_eq!(listed.update.pulses(), pulses.update.pulses(), "{law}");
+}
+
+fn accumulated_updates_add_running_means<R: Real>(
+    matrix: &mut impl SynapticMatrix<R>,
+    seed: SeedPath,
+    tolerance: Tolerance,
+) {
+    let shape = matrix.shape();
+    let before = programmed(matrix, seed);
+    let accumulation = Accumulation { leak: 0.75, normalise: false, pulse: 0.0 };
+    let (step, batches) = (0.02, 4);
+    let mut expected: Vec<f64> = before.iter().map(|w| w.as_f64()).collect();
+    let mut content = vec![0.0; expected.len()];
+    for batch in 0..batches {
+        let at = seed.index(batch);
+        let x: Vec<Vec<R>> = (0..3).map(|s| values(at.child("x").index(s), shape.inputs)).collect();
+        let e: Vec<Vec<R>> = (0..3).map(|s| values(at.child("e").index(s), shape.outputs)).collect();
+        let (inputs, errors) = (analog(shape.inputs, &x), analog(shape.outputs, &e));
+        matrix.update(&inputs, &errors, Update::Accumulated { step, accumulation }, at);
+        for (k, (content, expected)) in content.iter_mut().zip(&mut expected).enumerate() {
+            let (i, j) = (k / shape.outputs, k % shape.outputs);
+            let product: f64 = x.iter().zip(&e).map(|(x, e)| x[i].as_f64() * e[j].as_f64()).sum();
+            *content = 0.75 * *content + 0.25 * product;
+            *expected += step * *content;
+        }
+    }
+    let bound = tolerance.weight * f64::from(u32::try_from(batches).expect("a few batches"));
+    for (found, expected) in matrix.weights().iter().zip(expected) {
+        let law = "an accumulated update adds step times a running mean";
+        assert_near(law, shape, found.as_f64(), expected, bound);
+    }
+}
+
 fn pulses_round_without_bias_to_whole_steps<R: Real>(
     matrix: &mut impl SynapticMatrix<R>,
     seed: SeedPath,
@@ -276,9 +357,13 @@ fn silence_changes_nothing_and_pulses_nothing<R: Real>(matrix: &mut impl Synapti
     silent.push_pulses([]);
     let mut inputs = Signals::bits(shape.inputs);
     inputs.push_bits(0..shape.inputs as u32);
-    for update in
-        [Update::Exact { step: 0.1 }, Update::Pulses { step: 0.1, per_unit: 1 }, Update::Sign { step: 0.1 }]
-    {
+    let accumulation = Accumulation { leak: 0.5, normalise: true, pulse: 0.0 };
+    for update in [
+        Update::Exact { step: 0.1 },
+        Update::Pulses { step: 0.1, per_unit: 1 },
+        Update::Sign { step: 0.1 },
+        Update::Accumulated { step: 0.1, accumulation },
+    ] {
         matrix.update(&inputs, &silent, update, seed);
     }
     assert_eq!(matrix.weights(), before, "zero error changes no weight");
@@ -341,6 +426,8 @@ fn exercised<R: Real>(
         matrix.backward(&errors, Readout::Comparator { decisions: 1 }, at.child("backward"), &mut a);
         matrix.update(&inputs, &errors, Update::Pulses { step: 0.01, per_unit: 2 }, at.child("pulses"));
         matrix.update(&inputs, &errors, Update::Exact { step: 0.01 }, at.child("exact"));
+        let accumulation = Accumulation { leak: 0.5, normalise: true, pulse: 0.0 };
+        matrix.update(&inputs, &errors, Update::Accumulated { step: 0.01, accumulation }, at.child("kept"));
         read.extend(z.into_iter().chain(a));
     }
     read

@@ -31,6 +31,7 @@
 //!
 //! Not here: any physics, any learning rule, any file, clock, thread or environment variable.
 
+mod accumulator;
 mod activity;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -42,6 +43,7 @@ mod state;
 mod synapse;
 pub mod units;
 
+pub use accumulator::{Accumulation, Accumulator};
 pub use activity::{Activity, Conversions, PassActivity};
 pub use real::Real;
 pub use seed::{Rng, SeedPath};

@@ -23,13 +23,20 @@ pub enum Signal<'a, R> {
         /// How many pulses make a value of 1.
         per_unit: u16,
     },
+    /// Signed pulse counts as [`Signal::Pulses`], with every line listed: for maps on which most lines carry pulses.
+    Counts {
+        /// `count / per_unit` of every line.
+        values: &'a [R],
+        /// How many pulses make a value of 1.
+        per_unit: u16,
+    },
 }
 
 impl<R: Real> Signal<'_, R> {
     /// Calls `visit(line, value)` for every line whose value is not zero, lines ascending.
     pub fn for_each_active(&self, mut visit: impl FnMut(usize, R)) {
         match *self {
-            Signal::Analog(levels) => {
+            Signal::Analog(levels) | Signal::Counts { values: levels, .. } => {
                 for (line, &level) in levels.iter().enumerate() {
                     if level != R::zero() {
                         visit(line, level);
@@ -52,7 +59,7 @@ impl<R: Real> Signal<'_, R> {
     /// Fills `out` with the lines that are not zero and their values times `scale`, lines ascending.
     pub fn list_active(&self, scale: R, out: &mut Vec<(u32, R)>) {
         out.clear();
-        if let Signal::Analog(levels) = self {
+        if let Signal::Analog(levels) | Signal::Counts { values: levels, .. } = self {
             rows::nonzero(levels, scale, out);
         } else {
             self.for_each_active(|line, x| out.push((line as u32, x * scale)));
@@ -68,13 +75,17 @@ impl<R: Real> Signal<'_, R> {
                 sum[usize::from(pulse.count < 0)] += u64::from(pulse.count.unsigned_abs());
                 sum
             }),
+            Signal::Counts { values, per_unit } => {
+                // Exact as long as all counts together stay below 2^24.
+                rows::sum_signs(values).map(|sum| (sum * R::of(f64::from(*per_unit))).round().as_f64() as u64)
+            }
         }
     }
 
     /// How many pulses make a value of 1; 1 for levels and bits.
     pub fn per_unit(&self) -> u16 {
         match self {
-            Signal::Pulses { per_unit, .. } => *per_unit,
+            Signal::Pulses { per_unit, .. } | Signal::Counts { per_unit, .. } => *per_unit,
             Signal::Analog(_) | Signal::Bits(_) => 1,
         }
     }
@@ -84,7 +95,7 @@ impl<R: Real> Signal<'_, R> {
     pub fn phases(&self) -> u64 {
         let [positive, negative] = match self {
             Signal::Analog(_) | Signal::Bits(_) => return 1,
-            Signal::Pulses { .. } => self.signed_pulses(),
+            Signal::Pulses { .. } | Signal::Counts { .. } => self.signed_pulses(),
         };
         u64::from(self.per_unit()) * (u64::from(positive > 0) + u64::from(negative > 0)).max(1)
     }
@@ -92,7 +103,9 @@ impl<R: Real> Signal<'_, R> {
     /// Whether no line carries anything.
     pub fn is_silent(&self) -> bool {
         match self {
-            Signal::Analog(levels) => levels.iter().all(|level| *level == R::zero()),
+            Signal::Analog(levels) | Signal::Counts { values: levels, .. } => {
+                levels.iter().all(|level| *level == R::zero())
+            }
             Signal::Bits(lines) => lines.is_empty(),
             Signal::Pulses { pulses, .. } => pulses.is_empty(),
         }
@@ -113,6 +126,7 @@ enum Body<R> {
     Analog { levels: Vec<R> },
     Bits { active: Vec<u32>, ends: Vec<usize> },
     Pulses { pulses: Vec<Pulse>, ends: Vec<usize>, per_unit: u16 },
+    Counts { values: Vec<R>, per_unit: u16 },
 }
 
 impl<R: Real> Signals<R> {
@@ -135,6 +149,15 @@ impl<R: Real> Signals<R> {
         Self { lines, body: Body::Pulses { pulses: Vec::new(), ends: Vec::new(), per_unit } }
     }
 
+    /// An empty batch of pulse-count samples in which every line is listed, `per_unit` pulses to a value of 1.
+    ///
+    /// # Panics
+    /// If `per_unit` is 0, which would leave values undefined.
+    pub fn counts(lines: usize, per_unit: u16) -> Self {
+        assert!(per_unit > 0, "a value of 1 takes at least one pulse");
+        Self { lines, body: Body::Counts { values: Vec::new(), per_unit } }
+    }
+
     /// How many lines every sample has.
     pub fn lines(&self) -> usize {
         self.lines
@@ -143,7 +166,7 @@ impl<R: Real> Signals<R> {
     /// How many samples the batch holds.
     pub fn samples(&self) -> usize {
         match &self.body {
-            Body::Analog { levels } => levels.len() / self.lines.max(1),
+            Body::Analog { levels: values } | Body::Counts { values, .. } => values.len() / self.lines.max(1),
             Body::Bits { ends, .. } | Body::Pulses { ends, .. } => ends.len(),
         }
     }
@@ -162,7 +185,7 @@ impl<R: Real> Signals<R> {
     /// Forgets all samples, keeps the memory.
     pub fn clear(&mut self) {
         match &mut self.body {
-            Body::Analog { levels } => levels.clear(),
+            Body::Analog { levels: values } | Body::Counts { values, .. } => values.clear(),
             Body::Bits { active, ends } => {
                 active.clear();
                 ends.clear();
@@ -185,6 +208,10 @@ impl<R: Real> Signals<R> {
             Body::Pulses { pulses, ends, per_unit } => {
                 Signal::Pulses { pulses: &pulses[span(ends, index)], per_unit: *per_unit }
             }
+            Body::Counts { values, per_unit } => Signal::Counts {
+                values: &values[index * self.lines..(index + 1) * self.lines],
+                per_unit: *per_unit,
+            },
         }
     }
 
@@ -197,8 +224,48 @@ impl<R: Real> Signals<R> {
     pub fn analog_levels(&self) -> Option<&[R]> {
         match &self.body {
             Body::Analog { levels } => Some(levels),
+            Body::Bits { .. } | Body::Pulses { .. } | Body::Counts { .. } => None,
+        }
+    }
+
+    /// Whether every sample lists the values of all lines.
+    pub fn is_listed(&self) -> bool {
+        matches!(self.body, Body::Analog { .. } | Body::Counts { .. })
+    }
+
+    /// The values of all lines, sample after sample, of a batch that lists every line; `None` for bits and pulses.
+    pub fn listed_values(&self) -> Option<&[R]> {
+        match &self.body {
+            Body::Analog { levels: values } | Body::Counts { values, .. } => Some(values),
             Body::Bits { .. } | Body::Pulses { .. } => None,
         }
+    }
+
+    /// Adds `samples` samples to a batch that lists every line and returns their values, sample after sample, all zero, to
+    /// be filled in: levels, or whole counts over the pulses of a unit.
+    ///
+    /// # Panics
+    /// If this batch is one of bits or of listed pulses.
+    pub fn push_listed(&mut self, samples: usize) -> &mut [R] {
+        let (Body::Analog { levels: values } | Body::Counts { values, .. }) = &mut self.body else {
+            panic!("a batch of single pulses takes no listed sample")
+        };
+        let start = values.len();
+        values.resize(start + samples * self.lines, R::zero());
+        &mut values[start..]
+    }
+
+    /// Makes this a batch of `samples` samples that lists every line and returns their values to be overwritten: what
+    /// stands in them is left over.
+    ///
+    /// # Panics
+    /// If this batch is one of bits or of listed pulses.
+    pub fn relist(&mut self, samples: usize) -> &mut [R] {
+        let (Body::Analog { levels: values } | Body::Counts { values, .. }) = &mut self.body else {
+            panic!("a batch of single pulses takes no listed sample")
+        };
+        values.resize(samples * self.lines, R::zero());
+        values
     }
 
     /// Adds an analog sample and returns its levels, all zero, to be filled in.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Activity, Real, SeedPath, Signals, State, StateError};
+use crate::{Accumulation, Activity, Real, SeedPath, Signals, State, StateError};
 
 /// The size of a synaptic matrix: `inputs` word lines by `outputs` bit lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,6 +53,13 @@ pub enum Update {
     Sign {
         /// Step size in units of weight.
         step: f64,
+    },
+    /// `W += step * A` with `A` a running mean, beside every weight, of the sums `C` of `x e^T` over the batches.
+    Accumulated {
+        /// Step size in units of weight.
+        step: f64,
+        /// How the sums are kept.
+        accumulation: Accumulation,
     },
 }
 

@@ -4,14 +4,14 @@
 
 use std::path::Path;
 
-use bitpulse_data::{Dataset, MNIST, check, load_mnist};
+use bitpulse_data::{Dataset, Manifest, check, load_mnist};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [dir, unpack_dir] = args.as_slice() else {
         return Err("usage: load_mnist <folder of the gz files> <folder to unpack into>".into());
     };
-    match check(Path::new(dir), &MNIST) {
+    match check(Path::new(dir), &Manifest::mnist()) {
         Ok(report) => print!("{report}"),
         Err(errors) => {
             for error in &errors {

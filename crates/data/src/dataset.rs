@@ -1,27 +1,70 @@
 use std::fmt;
+use std::sync::Arc;
 
+use serde::Deserialize;
 use thiserror::Error;
 
-/// Labelled grey-scale images in memory, one byte a pixel.
+/// The shape of an image: grey ones have one channel, colour ones have red, green and blue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageShape {
+    /// Values of a pixel.
+    pub channels: usize,
+    /// Height.
+    pub rows: usize,
+    /// Width.
+    pub cols: usize,
+}
+
+impl ImageShape {
+    /// Of one channel.
+    pub const fn grey(rows: usize, cols: usize) -> Self {
+        Self { channels: 1, rows, cols }
+    }
+
+    /// Bytes of an image: channels times rows times columns.
+    pub const fn len(self) -> usize {
+        self.channels * self.rows * self.cols
+    }
+
+    /// Whether images of this shape have no pixel at all.
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// As `3 x 32 x 32`; without the channel where there is but one.
+impl fmt::Display for ImageShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.channels != 1 {
+            write!(f, "{} x ", self.channels)?;
+        }
+        write!(f, "{} x {}", self.rows, self.cols)
+    }
+}
+
+/// Labelled images in memory, one byte a value.
 ///
-/// Holds at construction and ever after: `images` has `len * rows * cols` bytes and every label is below `classes`.
+/// An image lies **channel by channel**, each channel row by row: value (c, y, x) of an image is at
+/// `(c * rows + y) * cols + x`, which is the order of the binary version of CIFAR-10.
+///
+/// Holds at construction and ever after: `images` has `len * shape.len()` bytes and every label is below `classes`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Dataset {
     images: Vec<u8>,
     labels: Vec<u8>,
-    rows: usize,
-    cols: usize,
-    classes: usize,
+    shape: ImageShape,
+    classes: Arc<[String]>,
 }
 
 /// Why pixels and labels do not make a [`Dataset`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DatasetError {
-    /// The number of pixels is not `labels * rows * cols`.
-    #[error("wrong number of pixels: expected {expected} (labels x rows x cols), found {found}")]
+    /// The number of pixels is not that of as many images as there are labels.
+    #[error("wrong number of pixels: expected {expected} (labels x channels x rows x cols), found {found}")]
     Pixels {
-        /// Labels times rows times columns.
+        /// Labels times channels times rows times columns.
         expected: usize,
         /// Bytes of pixels given.
         found: usize,
@@ -49,23 +92,23 @@ pub struct TooFew {
 }
 
 impl Dataset {
-    /// Joins `images` (row by row, one image after the other) with their `labels`.
+    /// Joins `images` (in the order above, one image after the other) with their `labels`, which number `classes`.
     ///
     /// # Errors
-    /// [`DatasetError::Pixels`] if the lengths do not match, [`DatasetError::Label`] for a label of `classes` or more.
+    /// [`DatasetError::Pixels`] if the lengths do not match, [`DatasetError::Label`] for a label that names no class.
     pub fn new(
         mut images: Vec<u8>,
         labels: Vec<u8>,
-        (rows, cols): (usize, usize),
-        classes: usize,
+        shape: ImageShape,
+        classes: Arc<[String]>,
     ) -> Result<Self, DatasetError> {
-        let expected = labels.len().saturating_mul(rows).saturating_mul(cols);
+        let expected = labels.len().saturating_mul(shape.len());
         if images.len() != expected {
             return Err(DatasetError::Pixels { expected, found: images.len() });
         }
-        check_labels(&labels, classes)?;
+        check_labels(&labels, classes.len())?;
         images.shrink_to_fit();
-        Ok(Self { images, labels, rows, cols, classes })
+        Ok(Self { images, labels, shape, classes })
     }
 
     /// The number of samples.
@@ -78,7 +121,8 @@ impl Dataset {
         self.labels.is_empty()
     }
 
-    /// All pixels, `len x rows x cols`, row-major; 0 is background, 255 full ink.
+    /// All pixels, `len x channels x rows x cols`, the last dimension the fastest; 0 is black, 255 full light, and of the
+    /// digits of MNIST full ink.
     pub fn images(&self) -> &[u8] {
         &self.images
     }
@@ -88,7 +132,7 @@ impl Dataset {
         &self.labels
     }
 
-    /// The pixels of sample `index`, `rows x cols`, row-major.
+    /// The pixels of sample `index`, `channels x rows x cols`.
     ///
     /// # Panics
     /// If `index` is not below [`len`](Self::len).
@@ -97,24 +141,34 @@ impl Dataset {
         &self.images[index * pixels..(index + 1) * pixels]
     }
 
+    /// The shape of every image.
+    pub const fn shape(&self) -> ImageShape {
+        self.shape
+    }
+
     /// Rows of an image.
     pub const fn rows(&self) -> usize {
-        self.rows
+        self.shape.rows
     }
 
     /// Columns of an image.
     pub const fn cols(&self) -> usize {
-        self.cols
+        self.shape.cols
     }
 
-    /// Pixels of an image: rows times columns.
+    /// Bytes of an image: channels times rows times columns.
     pub const fn pixels(&self) -> usize {
-        self.rows * self.cols
+        self.shape.len()
     }
 
     /// The number of classes.
-    pub const fn classes(&self) -> usize {
-        self.classes
+    pub fn classes(&self) -> usize {
+        self.classes.len()
+    }
+
+    /// What the classes are called, in the order of their labels.
+    pub fn class_names(&self) -> &[String] {
+        &self.classes
     }
 
     /// Keeps the first `n` samples and frees the memory of the rest.
@@ -134,7 +188,8 @@ impl Dataset {
         let rest = Self {
             images: self.images.split_off(at * self.pixels()),
             labels: self.labels.split_off(at),
-            ..*self
+            shape: self.shape,
+            classes: Arc::clone(&self.classes),
         };
         self.images.shrink_to_fit();
         Ok(rest)
@@ -144,8 +199,13 @@ impl Dataset {
 /// Pixels by the million tell a reader nothing.
 impl fmt::Debug for Dataset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Dataset({} images of {} x {}, {} classes)", self.len(), self.rows, self.cols, self.classes)
+        write!(f, "Dataset({} images of {}, {} classes)", self.len(), self.shape, self.classes())
     }
+}
+
+/// Classes that are called by their numbers.
+pub(crate) fn numbered(classes: usize) -> Arc<[String]> {
+    (0..classes).map(|class| class.to_string()).collect()
 }
 
 /// Finds the first label that names no class.
@@ -170,7 +230,8 @@ pub struct Split {
 impl Split {
     /// A split with an empty validation set.
     pub(crate) fn without_validation(train: Dataset, test: Dataset) -> Self {
-        let validation = Dataset { images: Vec::new(), labels: Vec::new(), ..train };
+        let classes = Arc::clone(&train.classes);
+        let validation = Dataset { images: Vec::new(), labels: Vec::new(), shape: train.shape, classes };
         Self { train, validation, test }
     }
 
@@ -196,40 +257,40 @@ impl Split {
 mod tests {
     use super::*;
 
-    fn numbered(len: u8) -> Dataset {
+    fn numbered_images(len: u8) -> Dataset {
         let images = (0..len).flat_map(|i| [i; 6]).collect();
         let labels = (0..len).map(|i| i % 3).collect();
-        Dataset::new(images, labels, (2, 3), 3).unwrap()
+        Dataset::new(images, labels, ImageShape::grey(2, 3), numbered(3)).unwrap()
     }
 
     #[test]
     fn samples_keep_their_labels_through_splits_and_subsets() {
-        let split = Split::without_validation(numbered(10), numbered(4));
+        let split = Split::without_validation(numbered_images(10), numbered_images(4));
         let split = split.hold_out(3).unwrap();
-        assert_eq!(split.train, numbered(10).take_first(7).unwrap());
+        assert_eq!(split.train, numbered_images(10).take_first(7).unwrap());
         assert_eq!(split.validation.images(), [[7; 6], [8; 6], [9; 6]].concat());
         assert_eq!(split.validation.labels(), [1, 2, 0]);
         assert_eq!(split.validation.image(1), [8; 6]);
-        assert_eq!(split.test, numbered(4));
+        assert_eq!(split.test, numbered_images(4));
         // Another choice of validation size starts again from the whole.
         let split = split.hold_out(0).unwrap();
-        assert_eq!(split.train, numbered(10));
+        assert_eq!(split.train, numbered_images(10));
         assert!(split.validation.is_empty());
         assert_eq!(split.hold_out(11), Err(TooFew { wanted: 11, available: 10 }));
     }
 
     #[test]
     fn a_subset_is_never_silently_smaller() {
-        assert_eq!(numbered(3).take_first(0).unwrap().len(), 0);
-        let error = numbered(3).take_first(4).unwrap_err();
+        assert_eq!(numbered_images(3).take_first(0).unwrap().len(), 0);
+        let error = numbered_images(3).take_first(4).unwrap_err();
         assert_eq!(error.to_string(), "too few samples: expected at least 4, found 3");
     }
 
     #[test]
     fn lengths_and_labels_are_checked() {
-        let error = Dataset::new(vec![0; 11], vec![0; 2], (2, 3), 3).unwrap_err();
+        let error = Dataset::new(vec![0; 11], vec![0; 2], ImageShape::grey(2, 3), numbered(3)).unwrap_err();
         assert_eq!(error, DatasetError::Pixels { expected: 12, found: 11 });
-        let error = Dataset::new(vec![0; 12], vec![2, 3], (2, 3), 3).unwrap_err();
+        let error = Dataset::new(vec![0; 12], vec![2, 3], ImageShape::grey(2, 3), numbered(3)).unwrap_err();
         assert_eq!(error.to_string(), "label 1 is out of range: expected less than 3, found 3");
     }
 }

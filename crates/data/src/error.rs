@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::dataset::DatasetError;
+use crate::dataset::{DatasetError, ImageShape};
 use crate::manifest::Digest;
 
 /// A file that is not what it should be: which one, and what is wrong with it.
@@ -36,7 +36,7 @@ pub enum Problem {
     #[error("no such file: expected it, or `{raw}` uncompressed, found neither")]
     NoFile {
         /// Name of the raw file.
-        raw: &'static str,
+        raw: String,
     },
     /// The operating system could not read it.
     #[error("cannot be read: {0}")]
@@ -86,14 +86,12 @@ pub enum Problem {
         found: usize,
     },
     /// The header states another image size.
-    #[error(
-        "wrong image size in the header: expected {} x {}, found {} x {}", .expected.0, .expected.1, .found.0, .found.1
-    )]
+    #[error("wrong image size in the header: expected {expected}, found {found}")]
     Dimensions {
-        /// Rows and columns wanted.
-        expected: (usize, usize),
-        /// Rows and columns stated.
-        found: (usize, usize),
+        /// The shape wanted.
+        expected: ImageShape,
+        /// The shape stated.
+        found: ImageShape,
     },
     /// The header states more than the compressed file can hold, however well it is compressed.
     #[error(
@@ -127,6 +125,78 @@ pub enum Problem {
         /// The file's.
         found: Digest,
     },
+    /// The decoded samples are not the known ones.
+    #[error("wrong SHA-256 of the {what}, as a raw IDX file: expected {expected}, found {found}")]
+    Content {
+        /// Which of them.
+        what: &'static str,
+        /// The known digest.
+        expected: Digest,
+        /// That of what was decoded.
+        found: Digest,
+    },
+    /// There is nothing that could be a data set.
+    #[error(
+        "expected IDX files (`{images}`), batches (`data_batch_1.bin`), sheets (`data_batch_1.png`) or one `.tar.gz` or \
+         `.tgz` of these, found {found}"
+    )]
+    NoDataset {
+        /// The name of an IDX file.
+        images: String,
+        /// What there is instead.
+        found: String,
+    },
+    /// A file of a data set is missing among others that are there.
+    #[error("expected the file `{name}`, found none")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+    /// An archive holds a file twice.
+    #[error("expected this file once in the archive, found it again")]
+    Twice,
+    /// An archive, gzip or tar, contradicts itself or stops before its end.
+    #[error("the archive is damaged or cut short: expected an intact gzip and tar file, found `{reason}`")]
+    Archive {
+        /// What the reader says.
+        reason: String,
+    },
+    /// A file is longer than any that holds these samples.
+    #[error("the file is too long: expected at most {most} bytes, found {found}")]
+    TooLong {
+        /// The most there can be.
+        most: u64,
+        /// What there is.
+        found: u64,
+    },
+    /// A sheet has another form.
+    #[error("wrong sheet: expected {expected}, found {found}")]
+    Sheet {
+        /// Size and kind of pixels wanted.
+        expected: String,
+        /// Size and kind of pixels stated.
+        found: String,
+    },
+    /// A PNG file contradicts itself or stops before its end.
+    #[error("the PNG file is damaged or cut short: expected intact data, found `{reason}`")]
+    Png {
+        /// What the decoder says.
+        reason: String,
+    },
+    /// A list of labels is no list of labels.
+    #[error("expected a JSON list of labels, each from 0 to 255, found `{reason}`")]
+    Json {
+        /// What the parser says, with line and column.
+        reason: String,
+    },
+    /// A list of labels has another length.
+    #[error("wrong number of labels: expected {expected}, found {found}")]
+    LabelCount {
+        /// Labels wanted.
+        expected: usize,
+        /// Labels there are.
+        found: usize,
+    },
     /// Images and labels do not pair up.
     #[error("expected as many labels as there are images, {images}, found {found} in {}", .labels.display())]
     Mismatch {
@@ -140,6 +210,9 @@ pub enum Problem {
     /// The samples contradict the data set's shape.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// The manifest of a data set makes no sense.
+    #[error("not the manifest of a data set: {0}")]
+    Manifest(String),
     /// The path cannot be handed to the `mnist` crate.
     #[error("expected a path in UTF-8, found one that is not")]
     NotUtf8,

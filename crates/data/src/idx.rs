@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::GzDecoder;
 use sha2::{Digest as _, Sha256};
 
+use crate::dataset::ImageShape;
 use crate::error::{Error, Problem};
 use crate::manifest::{Digest, Entry, Manifest, Part};
 
@@ -17,35 +18,45 @@ const BUFFER: usize = 64 * 1024;
 
 /// What an IDX file must be.
 #[derive(Clone, Copy)]
-pub(crate) struct Expected {
-    pub(crate) entry: Entry,
+pub(crate) struct Expected<'a> {
+    pub(crate) entry: &'a Entry,
     /// Samples, if known.
     count: Option<usize>,
-    /// Rows and columns of the images; `None` for labels.
-    size: Option<(usize, usize)>,
+    /// The shape of the images; `None` for labels.
+    shape: Option<ImageShape>,
 }
 
-impl Expected {
-    pub(crate) const fn images(manifest: &Manifest, part: &Part) -> Self {
-        Self { entry: part.images, count: part.count, size: Some((manifest.rows, manifest.cols)) }
+impl<'a> Expected<'a> {
+    pub(crate) const fn images(manifest: &'a Manifest, part: &'a Part) -> Self {
+        Self { entry: &part.images, count: part.count, shape: Some(manifest.shape) }
     }
 
-    pub(crate) const fn labels(part: &Part) -> Self {
-        Self { entry: part.labels, count: part.count, size: None }
+    pub(crate) const fn labels(part: &'a Part) -> Self {
+        Self { entry: &part.labels, count: part.count, shape: None }
     }
 
     const fn magic(&self) -> (u32, &'static str) {
-        match self.size {
-            Some(_) => (0x0803, "unsigned bytes in three dimensions: images"),
+        match self.shape {
+            Some(ImageShape { channels: 1, .. }) => (0x0803, "unsigned bytes in three dimensions: images"),
+            Some(_) => (0x0804, "unsigned bytes in four dimensions: images of several channels"),
             None => (0x0801, "unsigned bytes in one dimension: labels"),
         }
     }
 
     const fn header_len(&self) -> usize {
-        match self.size {
-            Some(_) => 16,
+        match self.shape {
+            Some(ImageShape { channels: 1, .. }) => 16,
+            Some(_) => 20,
             None => 8,
         }
+    }
+
+    /// The header of a file of `count` samples.
+    pub(crate) fn header(&self, count: usize) -> Vec<u8> {
+        let shape = self.shape.map(|ImageShape { channels, rows, cols }| [channels, rows, cols]);
+        let sides = shape.iter().flatten().skip(usize::from(self.header_len() == 16));
+        let words = [self.magic().0 as usize, count].into_iter().chain(sides.copied());
+        words.flat_map(|word| (word as u32).to_be_bytes()).collect()
     }
 }
 
@@ -71,7 +82,7 @@ pub(crate) struct IdxFile {
 
 impl IdxFile {
     /// Opens `name.gz` in `dir`, or `name` if there is no such file, and checks its header.
-    pub(crate) fn open(dir: &Path, expected: &Expected) -> Result<Self, Error> {
+    pub(crate) fn open(dir: &Path, expected: &Expected<'_>) -> Result<Self, Error> {
         let gz = dir.join(format!("{}.gz", expected.entry.name));
         match Self::open_path(&gz, true, expected) {
             Err(Error { problem: Problem::Read(error), .. }) if error.kind() == io::ErrorKind::NotFound => {
@@ -79,7 +90,7 @@ impl IdxFile {
                     Err(Error { problem: Problem::Read(error), .. })
                         if error.kind() == io::ErrorKind::NotFound =>
                     {
-                        Err(Error::new(&gz, Problem::NoFile { raw: expected.entry.name }))
+                        Err(Error::new(&gz, Problem::NoFile { raw: expected.entry.name.clone() }))
                     }
                     raw => raw,
                 }
@@ -89,11 +100,11 @@ impl IdxFile {
     }
 
     /// Opens the uncompressed `name` in `dir` and checks its header.
-    pub(crate) fn open_raw(dir: &Path, expected: &Expected) -> Result<Self, Error> {
-        Self::open_path(&dir.join(expected.entry.name), false, expected)
+    pub(crate) fn open_raw(dir: &Path, expected: &Expected<'_>) -> Result<Self, Error> {
+        Self::open_path(&dir.join(&expected.entry.name), false, expected)
     }
 
-    fn open_path(path: &Path, gzip: bool, expected: &Expected) -> Result<Self, Error> {
+    fn open_path(path: &Path, gzip: bool, expected: &Expected<'_>) -> Result<Self, Error> {
         let fail = |problem| Error::new(path, problem);
         let file = File::open(path).map_err(|error| fail(Problem::Read(error)))?;
         let file_len = file.metadata().map_err(|error| fail(Problem::Read(error)))?.len();
@@ -120,13 +131,17 @@ impl IdxFile {
         }
         this.count = word(1) as usize;
         this.body_len = u64::from(word(1));
-        if let Some(size) = expected.size {
-            let found = (word(2) as usize, word(3) as usize);
-            if found != size {
-                return Err(fail(Problem::Dimensions { expected: size, found }));
+        if let Some(shape) = expected.shape {
+            let sides = expected.header_len() / 4 - 2;
+            let found = ImageShape {
+                channels: if sides == 2 { 1 } else { word(2) as usize },
+                rows: word(sides) as usize,
+                cols: word(sides + 1) as usize,
+            };
+            if found != shape {
+                return Err(fail(Problem::Dimensions { expected: shape, found }));
             }
-            this.body_len =
-                this.body_len.saturating_mul(u64::from(word(2))).saturating_mul(u64::from(word(3)));
+            this.body_len = this.body_len.saturating_mul(shape.len() as u64);
         }
         if let Some(count) = expected.count
             && this.count != count
@@ -192,6 +207,17 @@ impl IdxFile {
             Ok(())
         })?;
         Ok(body)
+    }
+
+    /// Reads the whole raw file into memory, header included.
+    pub(crate) fn read_raw(self) -> Result<Vec<u8>, Error> {
+        let mut raw = self.header.clone();
+        raw.reserve_exact(self.body_len as usize);
+        self.finish(|piece| {
+            raw.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok(raw)
     }
 
     /// Fills `buffer` from a file that should have `wanted` bytes in all.

@@ -1,4 +1,4 @@
-//! MNIST and its kind, read with every check, as pixels, labels and an explicit split.
+//! Data sets of labelled images, read with every check, as pixels, labels and an explicit split.
 //!
 //! The principal type is [`Split`]: three [`Dataset`]s of bytes, to learn from, to choose by, and to report on.
 //!
@@ -27,7 +27,10 @@
 //!
 //! Around it:
 //!
-//! * [`read()`] reads any data set in the four files of MNIST's layout, as its [`Manifest`] describes them,
+//! * [`Manifest`] says what a data set must be; those of MNIST, Fashion-MNIST and CIFAR-10 are compiled in,
+//! * [`read()`] reads any data set from its four IDX files,
+//! * [`import()`] makes these four files from whatever container a data set comes in: gzip, the binary version of
+//!   CIFAR-10, PNG sheets, archives,
 //! * [`check`] reports on every file at once,
 //! * [`synthetic_digits`] makes tiny digits for tests that must learn in a moment.
 //!
@@ -37,17 +40,20 @@
 //! Not here: downloads, augmentation, batches, floating-point pixels, and the shuffling of samples, which belongs to
 //! learning.
 
+mod batches;
 mod dataset;
 mod error;
 mod idx;
+mod import;
 mod manifest;
 mod mnist_crate;
 mod read;
 mod synthetic;
 
-pub use dataset::{Dataset, DatasetError, Split, TooFew};
+pub use dataset::{Dataset, DatasetError, ImageShape, Split, TooFew};
 pub use error::{Error, Problem};
-pub use manifest::{Digest, Entry, MNIST, Manifest, Part};
+pub use import::{Content, import};
+pub use manifest::{Digest, Entry, Manifest, Part, Source};
 pub use mnist_crate::load_mnist;
 pub use read::{FileReport, Report, check, read};
 pub use synthetic::synthetic_digits;

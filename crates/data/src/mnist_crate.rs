@@ -3,13 +3,14 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use tempfile::NamedTempFile;
 
 use crate::dataset::{Dataset, Split};
 use crate::error::{Error, Problem};
 use crate::idx::{Expected, IdxFile};
-use crate::manifest::{MNIST, Part};
+use crate::manifest::{Manifest, Part};
 use crate::read::require_folder;
 
 /// Loads MNIST from the gzip (or raw) files in `dir` through the `mnist` crate, which reads raw files only:
@@ -32,8 +33,9 @@ pub fn load_mnist(dir: &Path, unpack_dir: &Path) -> Result<Split, Error> {
         return Err(Error::new(unpack_dir, Problem::NotUtf8));
     };
     fs::create_dir_all(unpack_dir).map_err(|error| Error::new(unpack_dir, Problem::Write(error)))?;
-    for part in [&MNIST.train, &MNIST.test] {
-        unpack(dir, unpack_dir, &Expected::images(&MNIST, part))?;
+    let manifest = Manifest::mnist();
+    for part in [&manifest.train, &manifest.test] {
+        unpack(dir, unpack_dir, &Expected::images(&manifest, part))?;
         unpack(dir, unpack_dir, &Expected::labels(part))?;
     }
     // Asked for fewer training and validation samples than the file holds, the crate would take its test samples
@@ -46,23 +48,23 @@ pub fn load_mnist(dir: &Path, unpack_dir: &Path) -> Result<Split, Error> {
         .test_set_length(10_000)
         .finalize();
     let dataset = |images, labels, part: &Part| {
-        Dataset::new(images, labels, (MNIST.rows, MNIST.cols), MNIST.classes)
-            .map_err(|problem| Error::new(&unpack_dir.join(part.labels.name), problem.into()))
+        Dataset::new(images, labels, manifest.shape, Arc::clone(&manifest.classes))
+            .map_err(|problem| Error::new(&unpack_dir.join(&part.labels.name), problem.into()))
     };
     Ok(Split::without_validation(
-        dataset(all.trn_img, all.trn_lbl, &MNIST.train)?,
-        dataset(all.tst_img, all.tst_lbl, &MNIST.test)?,
+        dataset(all.trn_img, all.trn_lbl, &manifest.train)?,
+        dataset(all.tst_img, all.tst_lbl, &manifest.test)?,
     ))
 }
 
 /// Checks the source of one file and makes sure that its right raw form stands in `unpack_dir`.
-fn unpack(dir: &Path, unpack_dir: &Path, expected: &Expected) -> Result<(), Error> {
+fn unpack(dir: &Path, unpack_dir: &Path, expected: &Expected<'_>) -> Result<(), Error> {
     let source = IdxFile::open(dir, expected)?;
     let unpacked = IdxFile::open_raw(unpack_dir, expected).and_then(|file| file.finish(|_| Ok(())));
     if unpacked.is_ok() {
         return source.finish(|_| Ok(())).map(|_| ());
     }
-    let target = unpack_dir.join(expected.entry.name);
+    let target = unpack_dir.join(&expected.entry.name);
     let fail = |error| Error::new(&target, Problem::Write(error));
     // A file of another name until it is whole; an error drops it. No fsync: what a power cut spoils, the digest
     // shows the next time.

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::dataset::{Dataset, Split, check_labels};
 use crate::error::{Error, Problem};
@@ -19,13 +20,8 @@ pub fn read(dir: &Path, manifest: &Manifest) -> Result<Split, Error> {
         let labels = IdxFile::open(dir, &Expected::labels(part))?;
         require_pairs((&images.path, images.count), (&labels.path, labels.count))?;
         let labels_path = labels.path.clone();
-        Dataset::new(
-            images.read_body()?,
-            labels.read_body()?,
-            (manifest.rows, manifest.cols),
-            manifest.classes,
-        )
-        .map_err(|problem| Error::new(&labels_path, problem.into()))
+        Dataset::new(images.read_body()?, labels.read_body()?, manifest.shape, Arc::clone(&manifest.classes))
+            .map_err(|problem| Error::new(&labels_path, problem.into()))
     };
     Ok(Split::without_validation(part(&manifest.train)?, part(&manifest.test)?))
 }
@@ -87,7 +83,7 @@ pub fn check(dir: &Path, manifest: &Manifest) -> Result<Report, Vec<Error>> {
             values.extend_from_slice(piece);
             Ok(())
         })
-        .and_then(|labels| match check_labels(&values, manifest.classes) {
+        .and_then(|labels| match check_labels(&values, manifest.classes.len()) {
             Ok(()) => Ok(labels),
             Err(problem) => Err(Error::new(&labels.path, problem.into())),
         });
@@ -108,7 +104,7 @@ pub fn check(dir: &Path, manifest: &Manifest) -> Result<Report, Vec<Error>> {
 
 fn check_file(
     dir: &Path,
-    expected: &Expected,
+    expected: &Expected<'_>,
     sink: impl FnMut(&[u8]) -> Result<(), Error>,
 ) -> Result<FileReport, Error> {
     let file = IdxFile::open(dir, expected)?;
@@ -131,7 +127,7 @@ pub(crate) fn require_folder(dir: &Path) -> Result<(), Error> {
     Err(Error::new(dir, Problem::NoFolder { found }))
 }
 
-fn require_pairs(images: (&Path, usize), labels: (&Path, usize)) -> Result<(), Error> {
+pub(crate) fn require_pairs(images: (&Path, usize), labels: (&Path, usize)) -> Result<(), Error> {
     if images.1 == labels.1 {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 use bitpulse_core::SeedPath;
 use rand::RngExt;
 
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, ImageShape, numbered};
 
 /// The ten digits on five by seven dots, a row a byte, the leftmost dot in bit 4.
 const GLYPHS: [[u8; 7]; 10] = [
@@ -42,7 +42,8 @@ pub fn synthetic_digits(count: usize, path: SeedPath) -> Dataset {
         }
         labels.push(label as u8);
     }
-    Dataset::new(images, labels, (SIDE, SIDE), 10).expect("as many pixels as labels ask, labels below ten")
+    Dataset::new(images, labels, ImageShape::grey(SIDE, SIDE), numbered(10))
+        .expect("as many pixels as labels ask, labels below ten")
 }
 
 #[cfg(test)]

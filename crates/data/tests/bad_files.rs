@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use bitpulse_data::{Dataset, Digest, Error, Manifest, Split, check, load_mnist, read};
+use bitpulse_data::{Dataset, Digest, Error, ImageShape, Manifest, Split, check, load_mnist, read};
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -17,7 +17,9 @@ const TEST_IMAGES: &str = "t10k-images-idx3-ubyte";
 const TEST_LABELS: &str = "t10k-labels-idx1-ubyte";
 
 /// Images of 2 x 3 pixels in three classes.
-const TINY: Manifest = Manifest::unpinned(2, 3, 3);
+fn tiny() -> Manifest {
+    Manifest::unpinned(ImageShape::grey(2, 3), 3)
+}
 
 fn idx(magic: u32, dims: &[u32], body: &[u8]) -> Vec<u8> {
     let mut bytes = magic.to_be_bytes().to_vec();
@@ -58,7 +60,7 @@ fn put(dir: &TempDir, name: &str, bytes: &[u8]) {
 
 /// The digests of the tiny folder, known beforehand.
 fn pinned() -> Manifest {
-    let mut manifest = TINY;
+    let mut manifest = tiny();
     manifest.train.count = Some(5);
     manifest.train.images.sha256 = Some(Digest::of(&images(5)));
     manifest.train.labels.sha256 = Some(Digest::of(&labels(5)));
@@ -80,7 +82,8 @@ fn a_good_folder_reads_as_it_was_written() {
     assert_eq!(train.images(), &images(5)[16..]);
     assert_eq!(train.labels(), [0, 1, 2, 0, 1]);
     assert!(validation.is_empty());
-    let expected = Dataset::new(images(4)[16..].to_vec(), vec![0, 1, 2, 0], (2, 3), 3);
+    let expected =
+        Dataset::new(images(4)[16..].to_vec(), vec![0, 1, 2, 0], ImageShape::grey(2, 3), tiny().classes);
     assert_eq!(Ok(test), expected);
 
     let report = check(dir.path(), &pinned()).unwrap();
@@ -134,78 +137,78 @@ fn each_bad_file_gets_its_message() {
         (
             train_gz,
             vec![],
-            TINY,
+            tiny(),
             "the gzip stream ends early: expected 16 unpacked bytes and a checksum, found 0 bytes",
         ),
         (
             train_gz,
             good[..4].to_vec(),
-            TINY,
+            tiny(),
             "the gzip stream ends early: expected 16 unpacked bytes and a checksum, found 0 bytes",
         ),
         (
             train_gz,
             good[..good.len() - 1].to_vec(),
-            TINY,
+            tiny(),
             "the gzip stream ends early: expected 46 unpacked bytes and a checksum, found 46 bytes",
         ),
         (
             train_gz,
             checksum_flipped,
-            TINY,
+            tiny(),
             "the gzip stream is damaged: expected intact data and checksum, found `corrupt gzip stream does not have a matching checksum` after 46 unpacked bytes",
         ),
         (
             train_gz,
             images(5),
-            TINY,
+            tiny(),
             "the gzip stream is damaged: expected intact data and checksum, found `invalid gzip header` after 0 unpacked bytes",
         ),
         (
             train_gz,
             [good.as_slice(), b"x"].concat(),
-            TINY,
+            tiny(),
             "expected nothing after the gzip stream, found more bytes",
         ),
-        (train_gz, gzip(&images(5)[..45]), TINY, "the file ends early: expected 46 bytes, found 45"),
+        (train_gz, gzip(&images(5)[..45]), tiny(), "the file ends early: expected 46 bytes, found 45"),
         (
             train_gz,
             gzip(&[images(5), vec![0]].concat()),
-            TINY,
+            tiny(),
             "the file goes on after its last sample: expected 46 bytes, found more",
         ),
-        (train_gz, overclaim.clone(), TINY, &overclaim_error),
+        (train_gz, overclaim.clone(), tiny(), &overclaim_error),
         // header
-        (TEST_IMAGES, images(4)[..15].to_vec(), TINY, "the file ends early: expected 16 bytes, found 15"),
+        (TEST_IMAGES, images(4)[..15].to_vec(), tiny(), "the file ends early: expected 16 bytes, found 15"),
         (
             TEST_IMAGES,
             labels(40),
-            TINY,
+            tiny(),
             "wrong magic number: expected 0x00000803 (unsigned bytes in three dimensions: images), found 0x00000801",
         ),
         (
             TEST_LABELS,
             images(4),
-            TINY,
+            tiny(),
             "wrong magic number: expected 0x00000801 (unsigned bytes in one dimension: labels), found 0x00000803",
         ),
         (
             TEST_IMAGES,
             idx(0x803, &[4, 3, 2], &[0; 24]),
-            TINY,
+            tiny(),
             "wrong image size in the header: expected 2 x 3, found 3 x 2",
         ),
         (TEST_LABELS, labels(3), pinned(), "wrong number of samples in the header: expected 4, found 3"),
         // samples
-        (TEST_IMAGES, images(4)[..39].to_vec(), TINY, "the file ends early: expected 40 bytes, found 39"),
+        (TEST_IMAGES, images(4)[..39].to_vec(), tiny(), "the file ends early: expected 40 bytes, found 39"),
         (
             TEST_LABELS,
             [labels(4), vec![0]].concat(),
-            TINY,
+            tiny(),
             "the file goes on after its last sample: expected 12 bytes, found more",
         ),
         (TEST_IMAGES, body_flipped, pinned(), &hash_error),
-        (TEST_LABELS, label_three, TINY, "label 2 is out of range: expected less than 3, found 3"),
+        (TEST_LABELS, label_three, tiny(), "label 2 is out of range: expected less than 3, found 3"),
     ];
     for (name, bytes, manifest, expected) in cases {
         let dir = tiny_folder();
@@ -223,8 +226,8 @@ fn images_and_labels_must_pair_up() {
     let dir = tiny_folder();
     put(&dir, TEST_LABELS, &labels(3));
     let expected = "t10k-images-idx3-ubyte: expected as many labels as there are images, 4, found 3 in t10k-labels-idx1-ubyte";
-    assert_eq!(message(&read(dir.path(), &TINY).unwrap_err(), dir.path()), expected);
-    let errors = check(dir.path(), &TINY).unwrap_err();
+    assert_eq!(message(&read(dir.path(), &tiny()).unwrap_err(), dir.path()), expected);
+    let errors = check(dir.path(), &tiny()).unwrap_err();
     assert_eq!(errors.len(), 1);
     assert_eq!(message(&errors[0], dir.path()), expected);
 }
@@ -233,14 +236,14 @@ fn images_and_labels_must_pair_up() {
 fn missing_files_and_folders_are_named() {
     let dir = tiny_folder();
     let nowhere = dir.path().join("nowhere");
-    let error = read(&nowhere, &TINY).unwrap_err();
+    let error = read(&nowhere, &tiny()).unwrap_err();
     assert_eq!(message(&error, dir.path()), "nowhere: expected the folder of a data set, found nothing");
     let error = load_mnist(&nowhere, &dir.path().join("unpacked")).unwrap_err();
     assert_eq!(message(&error, dir.path()), "nowhere: expected the folder of a data set, found nothing");
     assert!(!dir.path().join("unpacked").exists());
 
     let file = dir.path().join(TEST_LABELS);
-    let errors = check(&file, &TINY).unwrap_err();
+    let errors = check(&file, &tiny()).unwrap_err();
     assert_eq!(errors.len(), 1);
     assert_eq!(
         message(&errors[0], dir.path()),
@@ -248,7 +251,7 @@ fn missing_files_and_folders_are_named() {
     );
 
     fs::remove_file(file).unwrap();
-    let error = read(dir.path(), &TINY).unwrap_err();
+    let error = read(dir.path(), &tiny()).unwrap_err();
     assert_eq!(
         message(&error, dir.path()),
         "t10k-labels-idx1-ubyte.gz: no such file: expected it, or `t10k-labels-idx1-ubyte` uncompressed, found neither"
@@ -261,7 +264,7 @@ fn check_reports_every_file_at_once() {
     put(&dir, &format!("{TRAIN_IMAGES}.gz"), &gzip(&images(5))[..30]);
     fs::remove_file(dir.path().join(format!("{TRAIN_LABELS}.gz"))).unwrap();
     put(&dir, TEST_LABELS, &labels(9));
-    let errors = check(dir.path(), &TINY).unwrap_err();
+    let errors = check(dir.path(), &tiny()).unwrap_err();
     let messages: Vec<_> = errors.iter().map(|error| message(error, dir.path())).collect();
     assert_eq!(messages.len(), 3, "{messages:#?}");
     assert!(messages[0].starts_with("train-images-idx3-ubyte.gz: the gzip stream ends early"));
@@ -355,6 +358,6 @@ proptest! {
                 prop_assert!(check(dir.path(), &pinned()).is_err());
             }
         }
-        prop_assert_eq!(read(dir.path(), &TINY).is_ok(), check(dir.path(), &TINY).is_ok());
+        prop_assert_eq!(read(dir.path(), &tiny()).is_ok(), check(dir.path(), &tiny()).is_ok());
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use bitpulse_data::{Digest, MNIST, check, load_mnist, read};
+use bitpulse_data::{Digest, Manifest, check, load_mnist, read};
 
 fn data() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../data")
@@ -16,9 +16,9 @@ fn the_mnist_crate_and_the_own_reader_agree() {
     let unpack_dir = scratch.path().join("made/as/needed");
 
     let loaded = load_mnist(&dir, &unpack_dir).unwrap();
-    assert!(loaded == read(&dir, &MNIST).unwrap());
+    assert!(loaded == read(&dir, &Manifest::mnist()).unwrap());
     // The own reader takes raw files too.
-    assert!(loaded == read(&unpack_dir, &MNIST).unwrap());
+    assert!(loaded == read(&unpack_dir, &Manifest::mnist()).unwrap());
 
     // What is unpacked and right is left alone, what is spoilt is made anew.
     let images = unpack_dir.join("t10k-images-idx3-ubyte");
@@ -49,7 +49,7 @@ fn the_mnist_crate_and_the_own_reader_agree() {
 #[test]
 fn digits_occur_as_often_as_in_mnist() {
     // Published counts per digit: 5923 zeros, 6742 ones, ... in training; 980, 1135, ... in the test set.
-    let split = read(&data().join("mnist"), &MNIST).unwrap();
+    let split = read(&data().join("mnist"), &Manifest::mnist()).unwrap();
     let histogram = |labels: &[u8]| {
         let mut counts = [0; 10];
         for &label in labels {
@@ -68,7 +68,7 @@ fn digits_occur_as_often_as_in_mnist() {
 #[test]
 fn the_readme_states_the_files_as_they_are() {
     let readme = fs::read_to_string(data().join("README.md")).unwrap();
-    let report = check(&data().join("mnist"), &MNIST).unwrap();
+    let report = check(&data().join("mnist"), &Manifest::mnist()).unwrap();
     for file in report.files {
         let bytes = fs::read(&file.path).unwrap();
         // Compressed by zopfli: no name, no time.
@@ -79,6 +79,23 @@ fn the_readme_states_the_files_as_they_are() {
             format!("| `{}` | {} | `{}` |", name.trim_end_matches(".gz"), file.raw_bytes, file.sha256),
         ] {
             assert!(readme.contains(&row), "data/README.md lacks: {row}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_states_what_every_manifest_pins() {
+    let readme = fs::read_to_string(data().join("README.md")).unwrap();
+    for manifest in Manifest::published_names().filter_map(Manifest::published) {
+        for part in [&manifest.train, &manifest.test] {
+            let count = part.count.unwrap();
+            let header = if manifest.shape.channels == 1 { 16 } else { 20 };
+            for (entry, bytes) in
+                [(&part.images, header + count * manifest.shape.len()), (&part.labels, 8 + count)]
+            {
+                let row = format!("| `{}` | {bytes} | `{}` |", entry.name, entry.sha256.unwrap());
+                assert!(readme.contains(&row), "data/README.md lacks: {row}");
+            }
         }
     }
 }

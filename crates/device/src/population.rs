@@ -758,7 +758,7 @@ fn gaussian_sum(
 /// The level of one line of a signal.
 fn level_of(drive: Signal<'_, f32>, line: usize) -> f32 {
     match drive {
-        Signal::Analog(levels) => levels[line],
+        Signal::Analog(levels) | Signal::Counts { values: levels, .. } => levels[line],
         Signal::Bits(lines) => f32::from(u8::from(lines.binary_search(&(line as u32)).is_ok())),
         Signal::Pulses { pulses, per_unit } => pulses
             .binary_search_by_key(&(line as u32), |pulse| pulse.line)

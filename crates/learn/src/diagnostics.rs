@@ -16,6 +16,7 @@ pub fn mean_update<R: Real>(
     let unit = Schedule { output: 1.0, hidden: 1.0, decay: Decay::Constant, floor: 1.0 };
     let before: Vec<Vec<R>> = network.matrices().iter().map(|matrix| matrix.weights()).collect();
     let batch: Vec<u32> = (0..examples.len() as u32).collect();
+    let shifts = network.shifts();
     let mut sums: Vec<Vec<f64>> = before.iter().map(|weights| vec![0.0; weights.len()]).collect();
     for repeat in 0..repeats {
         network.learn(examples, &batch, &unit, 0.0, at.index(u64::from(repeat)));
@@ -25,6 +26,7 @@ pub fn mean_update<R: Real>(
             }
             matrix.program(before, at);
         }
+        network.set_shifts(&shifts);
     }
     let share = 1.0 / (f64::from(repeats) * examples.len() as f64);
     for sum in sums.iter_mut().flatten() {

@@ -24,26 +24,32 @@
 //! ```
 //!
 //! Not here: anything electrical (conductances, converters, wires: `bitpulse-crossbar`), files and data sets
-//! (`bitpulse-data`), convolution.
+//! (`bitpulse-data`).
 
 mod activation;
+mod architecture;
 mod diagnostics;
 mod draw;
+mod errors;
 mod examples;
 mod kernels;
+mod maps;
 mod network;
+mod neurons;
+mod products;
 mod rule;
 mod schedule;
 mod software;
 mod training;
 
 pub use activation::Activation;
+pub use architecture::{Architecture, ArchitectureError, Layer, LayerShapes, MapShape, Pooling, Synapses};
 pub use diagnostics::{cosine, mean_update};
 pub use examples::{Examples, ExamplesError, Pixels};
 pub use network::{Combine, Evaluation, Inference, Network, NetworkError};
 pub use rule::{
-    Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss, MAX_PULSES, OutputError, Rule,
-    RuleError, WeightUpdate,
+    Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss, MAX_PULSES, OutputError,
+    Polarity, Rule, RuleError, WeightUpdate,
 };
 pub use schedule::{Decay, Schedule};
 pub use software::SoftwareMatrix;

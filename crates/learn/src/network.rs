@@ -1,22 +1,21 @@
 use bitpulse_core::{
-    Activity, Pulse, Readout, Real, Rng, SeedPath, Shape, Signal, Signals, State, StateError, SynapticMatrix,
-    Update, rows,
+    Activity, PassActivity, Pulse, Readout, Real, Rng, SeedPath, Shape, Signal, Signals, State, StateError,
+    SynapticMatrix, Update, rows,
 };
-use rand::RngExt;
+use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::draw::{self, pulse_count};
-use crate::kernels::fast;
-use crate::rule::{
-    Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss, OutputError, WeightUpdate,
-};
-use crate::{Activation, Examples, Pixels, Rule, RuleError, Schedule, SoftwareMatrix};
+use crate::architecture::{Architecture, ArchitectureError, LayerShapes};
+use crate::errors::{self, HiddenSign, LEAST_PROBABILITY, SlopePulses, most_probable, probabilities};
+use crate::maps::{Moments, Patches, Pool};
+use crate::rule::{ErrorSignal, Forward, InputCoding, OutputError, WeightUpdate};
+use crate::{Examples, Rule, RuleError, Schedule, SoftwareMatrix, draw, neurons};
 
-/// A fully connected network of any depth that learns by one [`Rule`].
+/// A network of any depth that learns by one [`Rule`].
 ///
-/// Every layer is a synaptic matrix with one input line more than there are neurons before it: the last line is always
-/// driven and carries the biases. Learning sees nothing of a matrix but the seam, so the same network runs on floats and
-/// on simulated hardware.
+/// Every layer is a synaptic matrix with one input line more than there are neurons before it, or values in a patch of the
+/// map before it: the last line is always driven and carries the biases. Learning sees nothing of a matrix but the seam, so
+/// the same network runs on floats and on simulated hardware.
 ///
 /// ```
 /// use bitpulse_core::SeedPath;
@@ -35,10 +34,10 @@ use crate::{Activation, Examples, Pixels, Rule, RuleError, Schedule, SoftwareMat
 /// ```
 pub struct Network<R: Real = f32> {
     rule: Rule,
-    /// Neurons of every layer, inputs first, classes last.
-    widths: Vec<usize>,
+    architecture: Architecture,
+    layers: Vec<Wiring<R>>,
     matrices: Vec<Box<dyn SynapticMatrix<R>>>,
-    /// Running mean magnitude of the error that reaches each hidden layer, for the stochastic hidden sign.
+    /// Running mean magnitude of the error that reaches each hidden layer without maps, for the stochastic hidden sign.
     error_means: Vec<Option<f64>>,
     activity: Activity,
     learning: Wave<R>,
@@ -47,11 +46,133 @@ pub struct Network<R: Real = f32> {
     scratch: Scratch<R>,
 }
 
-/// Signals of one forward pass: what enters every matrix and what it returns.
+/// What stands around the synaptic matrix of one layer.
+struct Wiring<R: Real> {
+    shapes: LayerShapes,
+    patches: Option<Patches>,
+    pool: Option<Pool>,
+    norm: Option<Norm<R>>,
+}
+
+impl<R: Real> Wiring<R> {
+    /// Whether its sums are those of its neurons, each on a line of its own.
+    fn is_plain(&self) -> bool {
+        self.patches.is_none() && self.pool.is_none() && self.norm.is_none()
+    }
+
+    /// Rows that the matrix returns for one sample.
+    fn places(&self) -> usize {
+        self.patches.as_ref().map_or(1, Patches::places)
+    }
+
+    /// What senses its sums. Comparators that share one noise and meet in an OR are one behind a maximum; a mean and a
+    /// variance are computed from values.
+    fn readout(&self, rule: &Rule) -> Readout {
+        if self.norm.is_some() || self.pool.is_some_and(|pool| pool.is_mean()) {
+            Readout::Converter
+        } else {
+            neurons::hidden_readout(rule)
+        }
+    }
+}
+
+/// A normalisation of channels.
+struct Norm<R: Real> {
+    /// What is added to every channel, a row of weights behind a line that is always driven: digital, beside the arrays.
+    shift: SoftwareMatrix<R>,
+    /// Means and deviations that answers are given with.
+    moments: Moments,
+    /// The errors at the neurons, place by place, by which the shift learns.
+    errors: Signals<R>,
+}
+
+/// Where the means and deviations of a normalisation come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Norming {
+    /// The batch at hand.
+    Batch,
+    /// The last calibration.
+    Calibrated,
+}
+
+/// Signals of one forward pass.
 struct Wave<R> {
-    inputs: Vec<Signals<R>>,
-    /// Pre-activations, samples x outputs.
+    /// What enters every layer: samples x (neurons before + bias).
+    maps: Vec<Signals<R>>,
+    /// The same as patches, for convolutions: samples and places x lines.
+    patches: Vec<Signals<R>>,
+    /// What the matrix returns, samples and places x channels, where a pool stands behind it.
+    sums: Vec<Vec<R>>,
+    /// Which of the values in its square each maximum is.
+    choices: Vec<Vec<u16>>,
+    /// Means and deviations that a normalised layer had.
+    moments: Vec<Moments>,
+    /// Pre-activations, samples x neurons.
     z: Vec<Vec<R>>,
+}
+
+impl<R: Real> Wave<R> {
+    /// Buffers for `layers`; `map` makes what enters the layer of a number, with so many lines, listed or not.
+    fn new(layers: &[Wiring<R>], map: impl Fn(usize, usize, bool) -> Signals<R>) -> Self {
+        let listed = |layer: &Wiring<R>| layer.patches.is_some();
+        let maps =
+            (0..).zip(layers).map(|(k, layer)| map(k, layer.shapes.input.neurons() + 1, listed(layer)));
+        let patches = (0..)
+            .zip(layers)
+            .map(|(k, layer)| map(k, layer.patches.as_ref().map_or(1, Patches::lines), true));
+        let channels = |layer: &Wiring<R>| layer.shapes.sums.channels;
+        Self {
+            maps: maps.collect(),
+            patches: patches.collect(),
+            sums: vec![Vec::new(); layers.len()],
+            choices: vec![Vec::new(); layers.len()],
+            moments: layers.iter().map(|layer| Moments::standard(channels(layer))).collect(),
+            z: vec![Vec::new(); layers.len()],
+        }
+    }
+
+    /// What enters the matrix of layer `k`.
+    fn inputs(&self, k: usize, layer: &Wiring<R>) -> &Signals<R> {
+        if layer.patches.is_some() { &self.patches[k] } else { &self.maps[k] }
+    }
+
+    /// Reads the matrix of layer `k` and fills its pre-activations.
+    fn sense(
+        &mut self,
+        k: usize,
+        layer: &Wiring<R>,
+        matrix: &mut dyn SynapticMatrix<R>,
+        readout: Readout,
+        norming: Norming,
+        at: SeedPath,
+    ) {
+        let samples = self.maps[k].samples();
+        if let Some(patches) = &layer.patches {
+            let maps = self.maps[k].listed_values().expect("maps before a convolution are listed");
+            patches.gather(maps, self.patches[k].relist(samples * patches.places()));
+        }
+        let Self { maps, patches, sums, choices, moments, z } = self;
+        let inputs = if layer.patches.is_some() { &patches[k] } else { &maps[k] };
+        let (sums, z) = (&mut sums[k], &mut z[k]);
+        z.resize(samples * layer.shapes.neurons.neurons(), R::zero());
+        if let Some(pool) = &layer.pool {
+            sums.resize(samples * layer.shapes.sums.neurons(), R::zero());
+            choices[k].resize(z.len(), 0);
+            matrix.forward(inputs, readout, at, sums);
+            pool.forward(sums, z, &mut choices[k]);
+        } else {
+            matrix.forward(inputs, readout, at, z);
+        }
+        if let Some(norm) = &layer.norm {
+            let LayerShapes { neurons, .. } = layer.shapes;
+            if norming == Norming::Batch {
+                moments[k] = Moments::of(z, neurons.neurons(), neurons.channels);
+            } else {
+                moments[k].clone_from(&norm.moments);
+            }
+            moments[k].normalise(z, &norm.shift.weights());
+        }
+    }
 }
 
 /// Buffers that live only within a call, kept for their memory.
@@ -61,8 +182,11 @@ struct Scratch<R> {
     rngs: Vec<Rng>,
     /// Class probabilities or outputs of one sample.
     outputs: Vec<R>,
-    /// What a backward read returns, samples x inputs.
+    /// What reaches the neurons before a layer, samples x (neurons + bias), and the same as patches.
     backward: Vec<R>,
+    patches: Vec<R>,
+    /// Errors at the neurons of a map, samples x neurons.
+    map_errors: Vec<R>,
     pulses: Vec<Pulse>,
 }
 
@@ -70,12 +194,14 @@ struct Scratch<R> {
 #[derive(Clone, Debug, PartialEq, Error)]
 #[allow(missing_docs)] // the messages say what each variant and field means
 pub enum NetworkError {
-    #[error("a network of {found} widths: it needs at least inputs and classes")]
-    TooShallow { found: usize },
-    #[error("layer {layer} has no neurons")]
-    EmptyLayer { layer: usize },
-    #[error("the rule makes no sense: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("the layers do not fit together: {}", list(.0))]
+    Architecture(Vec<ArchitectureError>),
+    #[error("the rule makes no sense: {}", list(.0))]
     Rule(Vec<RuleError>),
+}
+
+fn list<T: ToString>(problems: &[T]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// How a trained network answers.
@@ -114,84 +240,78 @@ pub struct Evaluation {
 /// Examples that one pass of an evaluation takes together.
 const EVALUATION_BATCH: usize = 64;
 
-/// Weight of the newest sample in the running mean of the error's magnitude.
-const ERROR_MEAN_RATE: f64 = 0.001;
-
 /// What a state holds in place of the mean of a layer that no error has reached yet; means are not negative.
 const NO_MEAN: f64 = -1.0;
 
-/// The least probability that enters a logarithm.
-const LEAST_PROBABILITY: f64 = 1e-12;
+/// Examples that a calibration measures means and deviations over.
+const CALIBRATION_EXAMPLES: usize = 1024;
 
 impl<R: Real> Network<R> {
-    /// A network of `widths` neurons (inputs first, classes last) on matrices that `make` builds, with the initial weights
-    /// of the rule drawn at path `init`.
+    /// A network on matrices that `make` builds, with the initial weights of the rule drawn at path `init`. The widths of
+    /// dense layers, inputs first and classes last, are an architecture too.
     ///
     /// # Errors
-    /// When the widths or the rule make no sense.
+    /// When the layers or the rule make no sense.
     ///
     /// # Panics
     /// When `make` builds a matrix of another shape than it was asked for.
     pub fn new(
         rule: Rule,
-        widths: &[usize],
+        architecture: impl Into<Architecture>,
         init: SeedPath,
         mut make: impl FnMut(Shape) -> Box<dyn SynapticMatrix<R>>,
     ) -> Result<Self, NetworkError> {
         rule.check().map_err(NetworkError::Rule)?;
-        if widths.len() < 2 {
-            return Err(NetworkError::TooShallow { found: widths.len() });
-        }
-        if let Some(layer) = widths.iter().position(|&width| width == 0) {
-            return Err(NetworkError::EmptyLayer { layer });
-        }
+        let architecture = architecture.into();
+        let shapes = architecture.check().map_err(NetworkError::Architecture)?;
         let mut matrices = Vec::new();
-        for (layer, pair) in (0..).zip(widths.windows(2)) {
-            let shape = Shape { inputs: pair[0] + 1, outputs: pair[1] };
+        let mut layers = Vec::new();
+        for ((number, layer), shapes) in (0..).zip(&architecture.layers).zip(shapes) {
+            let patches = Patches::new(layer, &shapes);
+            let channels = shapes.sums.channels;
+            let shape = Shape { inputs: layer.lines(&shapes), outputs: channels };
             let mut matrix = make(shape);
             assert_eq!(matrix.shape(), shape, "the matrix that was built has another shape than asked for");
-            let at = init.index(layer);
-            matrix.program(&initial_weights(shape, &rule, at.child("weights")), at.child("program"));
+            let at = init.index(number);
+            let weights = neurons::initial_weights(shape, &rule, at.child("weights"));
+            matrix.program(&weights, at.child("program"));
             matrix.take_activity();
             matrices.push(matrix);
+            let norm = layer.normalise.then(|| Norm {
+                shift: SoftwareMatrix::zeros(Shape { inputs: 1, outputs: channels }),
+                moments: Moments::standard(channels),
+                errors: errors::hidden_buffer(&rule, channels, true),
+            });
+            layers.push(Wiring { pool: Pool::new(layer, &shapes), patches, norm, shapes });
         }
-        let last = matrices.len() - 1;
-        let learning = Wave {
-            inputs: (0..=last)
-                .map(|layer| {
-                    let lines = widths[layer] + 1;
-                    if layer == 0 {
-                        input_buffer(rule.input, lines)
-                    } else {
-                        hidden_buffer(rule.forward, lines)
-                    }
-                })
-                .collect(),
-            z: vec![Vec::new(); last + 1],
-        };
-        let expected = Wave {
-            inputs: (0..=last).map(|layer| Signals::analog(widths[layer] + 1)).collect(),
-            z: vec![Vec::new(); last + 1],
-        };
-        let errors = (0..=last)
-            .map(|layer| {
-                let lines = widths[layer + 1];
-                if layer == last {
-                    output_error_buffer(&rule, lines)
-                } else {
-                    hidden_error_buffer(&rule, lines)
-                }
-            })
-            .collect();
+        let last = layers.len() - 1;
+        let learning = Wave::new(&layers, |layer, lines, listed| {
+            if layer == 0 {
+                neurons::input_buffer(rule.input, lines, listed)
+            } else {
+                neurons::hidden_buffer(&rule, lines, listed)
+            }
+        });
+        let expected = Wave::new(&layers, |_, lines, _| Signals::analog(lines));
+        let errors = (0..).zip(&layers).map(|(k, layer)| {
+            let lines = layer.shapes.sums.channels;
+            match &layer.norm {
+                _ if k == last => errors::output_buffer(&rule, lines),
+                // The gradient through means and deviations is a real number.
+                Some(_) if rule.error == ErrorSignal::Hp => Signals::analog(lines),
+                _ => errors::hidden_buffer(&rule, lines, !layer.is_plain()),
+            }
+        });
         Ok(Self {
+            errors: errors.collect(),
             rule,
-            widths: widths.to_vec(),
+            architecture,
             matrices,
             error_means: vec![None; last],
             activity: Activity::default(),
             learning,
             expected,
-            errors,
+            layers,
             scratch: Scratch::default(),
         })
     }
@@ -200,8 +320,12 @@ impl<R: Real> Network<R> {
     ///
     /// # Errors
     /// As [`Network::new`].
-    pub fn software(rule: Rule, widths: &[usize], init: SeedPath) -> Result<Self, NetworkError> {
-        Self::new(rule, widths, init, |shape| Box::new(SoftwareMatrix::zeros(shape)))
+    pub fn software(
+        rule: Rule,
+        architecture: impl Into<Architecture>,
+        init: SeedPath,
+    ) -> Result<Self, NetworkError> {
+        Self::new(rule, architecture, init, |shape| Box::new(SoftwareMatrix::zeros(shape)))
     }
 
     /// The rule it learns by.
@@ -209,9 +333,9 @@ impl<R: Real> Network<R> {
         &self.rule
     }
 
-    /// Neurons of every layer, inputs first, classes last.
-    pub fn widths(&self) -> &[usize] {
-        &self.widths
+    /// Its layers.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
     }
 
     /// The matrices, first layer first.
@@ -222,6 +346,36 @@ impl<R: Real> Network<R> {
     /// The matrices, to be programmed.
     pub fn matrices_mut(&mut self) -> &mut [Box<dyn SynapticMatrix<R>>] {
         &mut self.matrices
+    }
+
+    /// Sets the weights to those of another network of the same layers, as close as the matrices can.
+    ///
+    /// # Panics
+    /// When the networks differ in their layers.
+    pub fn copy_weights(&mut self, from: &Self, at: SeedPath) {
+        assert_eq!(self.architecture, from.architecture, "weights are those of other layers");
+        for (to, from) in self.matrices.iter_mut().zip(&from.matrices) {
+            to.program(&from.weights(), at);
+        }
+        for (to, from) in self.layers.iter_mut().zip(&from.layers) {
+            if let (Some(to), Some(from)) = (&mut to.norm, &from.norm) {
+                to.shift.program(&from.shift.weights(), at);
+                to.moments.clone_from(&from.moments);
+            }
+        }
+    }
+
+    /// The learnt shifts of normalised layers, first layer first.
+    pub(crate) fn shifts(&self) -> Vec<Vec<R>> {
+        self.layers.iter().filter_map(|layer| Some(layer.norm.as_ref()?.shift.weights())).collect()
+    }
+
+    /// Sets what [`Network::shifts`] gave.
+    pub(crate) fn set_shifts(&mut self, shifts: &[Vec<R>]) {
+        let norms = self.layers.iter_mut().filter_map(|layer| layer.norm.as_mut());
+        for (norm, shifts) in norms.zip(shifts) {
+            norm.shift.program(shifts, SeedPath::root(0));
+        }
     }
 
     /// What the hardware did since the last call, matrices and neurons together.
@@ -240,6 +394,13 @@ impl<R: Real> Network<R> {
         for (layer, matrix) in self.matrices.iter().enumerate() {
             state.nest(&format!("layer-{layer}"), matrix.save());
         }
+        for (layer, wiring) in self.layers.iter().enumerate() {
+            if let Some(Norm { shift, moments, .. }) = &wiring.norm {
+                state.nest(&format!("shift-{layer}"), shift.save());
+                let values = [&moments.means[..], &moments.scales[..]].concat();
+                state.put(&format!("moments-{layer}"), &[2, moments.means.len()], values);
+            }
+        }
         let means: Vec<f64> = self.error_means.iter().map(|mean| mean.unwrap_or(NO_MEAN)).collect();
         state.put("error-means", &[means.len()], means);
         state
@@ -252,6 +413,15 @@ impl<R: Real> Network<R> {
     pub fn restore(&mut self, state: &State) -> Result<(), StateError> {
         for (layer, matrix) in self.matrices.iter_mut().enumerate() {
             matrix.restore(&state.part(&format!("layer-{layer}")))?;
+        }
+        for (layer, wiring) in self.layers.iter_mut().enumerate() {
+            if let Some(Norm { shift, moments, .. }) = &mut wiring.norm {
+                shift.restore(&state.part(&format!("shift-{layer}")))?;
+                let channels = moments.means.len();
+                let values: &[f64] = state.get(&format!("moments-{layer}"), &[2, channels])?;
+                moments.means.copy_from_slice(&values[..channels]);
+                moments.scales.copy_from_slice(&values[channels..]);
+            }
         }
         let means: &[f64] = state.get("error-means", &[self.error_means.len()])?;
         self.error_means = means.iter().map(|&mean| (mean != NO_MEAN).then_some(mean)).collect();
@@ -278,7 +448,7 @@ impl<R: Real> Network<R> {
         self.scratch.rngs.clear();
         self.scratch.rngs.extend((0..batch.len() as u64).map(|sample| at.index(sample).rng()));
         self.activity.samples += batch.len() as u64;
-        self.forward_as_learning(examples, batch, at);
+        self.forward_as_learning(examples, batch, Norming::Batch, at);
         if !self.output_error(examples, batch) {
             return;
         }
@@ -294,9 +464,21 @@ impl<R: Real> Network<R> {
                 WeightUpdate::Hp => Update::Exact { step },
                 WeightUpdate::Bs { pulses } => Update::Pulses { step, per_unit: pulses },
                 WeightUpdate::Sign => Update::Sign { step },
+                WeightUpdate::Accumulated(accumulation) => Update::Accumulated { step, accumulation },
             };
             let at = at.child("update").index(layer as u64);
-            self.matrices[layer].update(&self.learning.inputs[layer], &self.errors[layer], update, at);
+            let wiring = &mut self.layers[layer];
+            let inputs = self.learning.inputs(layer, wiring);
+            self.matrices[layer].update(inputs, &self.errors[layer], update, at);
+            if let Some(norm) = &mut wiring.norm {
+                let mut driven = Signals::bits(1);
+                for _ in 0..norm.errors.samples() {
+                    driven.push_bits([0]);
+                }
+                norm.shift.update(&driven, &norm.errors, update, at.child("shift"));
+                norm.shift.take_activity();
+                self.activity.update.adds += (norm.errors.samples() * norm.errors.lines()) as u64;
+            }
         }
     }
 
@@ -316,7 +498,7 @@ impl<R: Real> Network<R> {
         let mut scores = vec![R::zero(); batch.len() * classes];
         match inference {
             Inference::Expectation => {
-                self.forward_as_expected(examples, batch, at);
+                self.forward_as_expected(examples, batch, Norming::Calibrated, at);
                 let z = self.expected.z.last().expect("a network has at least one layer");
                 for (z, scores) in z.chunks_exact(classes).zip(scores.chunks_exact_mut(classes)) {
                     probabilities(&self.rule, z, scores);
@@ -328,7 +510,7 @@ impl<R: Real> Network<R> {
                     let at = at.index(pass);
                     self.scratch.rngs.clear();
                     self.scratch.rngs.extend((0..batch.len() as u64).map(|sample| at.index(sample).rng()));
-                    self.forward_as_learning(examples, batch, at);
+                    self.forward_as_learning(examples, batch, Norming::Calibrated, at);
                     let z = self.learning.z.last().expect("a network has at least one layer");
                     let p = &mut self.scratch.outputs;
                     p.resize(classes, R::zero());
@@ -385,104 +567,143 @@ impl<R: Real> Network<R> {
         Evaluation { accuracy: right as f64 / count, cross_entropy: nats / count }
     }
 
+    /// Measures the means and deviations that normalised layers answer with, in forward passes with every signal at its
+    /// expectation over the first 1024 of `examples`; does nothing where no layer is normalised.
+    ///
+    /// # Panics
+    /// When the examples have another number of lines or classes than the network, or there are none.
+    pub fn calibrate(&mut self, examples: &Examples, at: SeedPath) {
+        if !self.architecture.is_normalised() {
+            return;
+        }
+        assert!(!examples.is_empty(), "nothing to calibrate on");
+        let indices: Vec<u32> = (0..examples.len().min(CALIBRATION_EXAMPLES) as u32).collect();
+        let mut sums: Vec<Vec<(f64, f64)>> = vec![Vec::new(); self.layers.len()];
+        for batch in indices.chunks(EVALUATION_BATCH) {
+            let weight = batch.len() as f64 / indices.len() as f64;
+            let at = at.child("calibrate").index(u64::from(batch[0]));
+            self.forward_as_expected(examples, batch, Norming::Batch, at);
+            for (sums, moments) in sums.iter_mut().zip(&self.expected.moments) {
+                sums.resize(moments.means.len(), (0.0, 0.0));
+                for ((sum, mean), scale) in sums.iter_mut().zip(&moments.means).zip(&moments.scales) {
+                    sum.0 += weight * mean;
+                    sum.1 += weight / (scale * scale);
+                }
+            }
+        }
+        for (wiring, sums) in self.layers.iter_mut().zip(sums) {
+            if let Some(norm) = &mut wiring.norm {
+                norm.moments.means = sums.iter().map(|(mean, _)| *mean).collect();
+                norm.moments.scales = sums.iter().map(|(_, variance)| variance.sqrt().recip()).collect();
+            }
+        }
+    }
+
     fn assert_fits(&self, examples: &Examples) {
-        assert_eq!(examples.lines(), self.widths[0], "the examples have another number of input lines");
-        let classes = self.widths[self.widths.len() - 1];
+        assert_eq!(
+            examples.lines(),
+            self.architecture.input.neurons(),
+            "the examples have another number of input lines"
+        );
+        let classes = self.architecture.classes();
         assert_eq!(examples.classes(), classes, "the examples have another number of classes");
     }
 
     /// A forward pass with the signals that the rule learns with; draws from `scratch.rngs`, one for each sample.
-    fn forward_as_learning(&mut self, examples: &Examples, batch: &[u32], at: SeedPath) {
-        let Self { rule, matrices, learning, scratch, activity, widths, .. } = self;
-        learning.inputs[0].clear();
-        for (&index, rng) in batch.iter().zip(&mut scratch.rngs) {
-            code_input(
-                rule.input,
-                examples.pixels(index as usize),
-                rng,
-                &mut scratch.draws,
-                &mut learning.inputs[0],
-            );
+    fn forward_as_learning(&mut self, examples: &Examples, batch: &[u32], norming: Norming, at: SeedPath) {
+        let Self { rule, layers, matrices, learning, scratch, activity, .. } = self;
+        let Scratch { rngs, draws, pulses, .. } = scratch;
+        let samples = batch.len();
+        let first = &mut learning.maps[0];
+        first.clear();
+        if let Some(patches) = &layers[0].patches {
+            let lines = first.lines();
+            let maps = first.push_listed(samples).par_chunks_exact_mut(lines);
+            maps.zip(batch).zip(rngs.par_iter_mut()).for_each(|((map, &index), rng)| {
+                let place = |pixel| patches.neuron_of_pixel(pixel);
+                neurons::list_input(rule.input, examples.pixels(index as usize), place, rng, map);
+            });
+        } else {
+            for (&index, rng) in batch.iter().zip(&mut *rngs) {
+                neurons::code_input(rule.input, examples.pixels(index as usize), rng, draws, first);
+            }
         }
-        let samples = batch.len() as u64;
         if let InputCoding::Bits { pulses } = rule.input {
-            activity.forward.random_bits += samples * widths[0] as u64 * u64::from(pulses);
+            let pixels = layers[0].shapes.input.neurons();
+            activity.forward.random_bits += (samples * pixels) as u64 * u64::from(pulses);
         }
         let last = matrices.len() - 1;
-        for layer in 0..=last {
-            let outputs = widths[layer + 1];
-            let z = &mut learning.z[layer];
-            z.resize(batch.len() * outputs, R::zero());
-            let readout = if layer < last { hidden_readout(rule) } else { output_readout(rule) };
-            let at = at.child("forward").index(layer as u64);
-            matrices[layer].forward(&learning.inputs[layer], readout, at, z);
-            if layer == last {
+        for (k, (layer, matrix)) in layers.iter().zip(matrices).enumerate() {
+            let readout = if k < last { layer.readout(rule) } else { errors::output_readout(rule) };
+            learning.sense(k, layer, matrix.as_mut(), readout, norming, at.child("forward").index(k as u64));
+            if k == last {
                 break;
             }
-            let next = &mut learning.inputs[layer + 1];
+            let neurons = layer.shapes.neurons.neurons();
+            let (z, next) = (&learning.z[k], &mut learning.maps[k + 1]);
             next.clear();
-            for (z, rng) in z.chunks_exact(outputs).zip(&mut scratch.rngs) {
-                fire(rule, z, rng, &mut scratch.draws, &mut scratch.pulses, next);
-            }
-            match rule.forward {
-                Forward::Hp => activity.forward.activations += samples * outputs as u64,
-                Forward::Threshold => {}
-                Forward::Bs { pulses } => {
-                    activity.forward.random_bits += samples * outputs as u64 * u64::from(pulses);
+            if next.is_listed() {
+                let maps = next.push_listed(samples).par_chunks_exact_mut(neurons + 1);
+                maps.zip(z.par_chunks_exact(neurons))
+                    .zip(rngs.par_iter_mut())
+                    .for_each(|((map, z), rng)| neurons::list_fired(rule, z, rng, map));
+            } else {
+                for (z, rng) in z.chunks_exact(neurons).zip(&mut *rngs) {
+                    neurons::fire(rule, z, rng, draws, pulses, next);
                 }
             }
+            count_neurons(rule, layer, samples as u64, &mut activity.forward);
         }
     }
 
     /// A forward pass with every signal at its expectation.
-    fn forward_as_expected(&mut self, examples: &Examples, batch: &[u32], at: SeedPath) {
-        let Self { rule, matrices, expected, widths, .. } = self;
-        expected.inputs[0].clear();
+    fn forward_as_expected(&mut self, examples: &Examples, batch: &[u32], norming: Norming, at: SeedPath) {
+        let Self { rule, layers, matrices, expected, .. } = self;
+        let first = &mut expected.maps[0];
+        first.clear();
         for &index in batch {
-            let levels = expected.inputs[0].push_analog();
-            let pixels = examples.pixels(index as usize);
-            for (&line, &level) in pixels.lines.iter().zip(pixels.levels) {
-                levels[usize::from(line)] = match rule.input {
-                    InputCoding::Threshold { level: least } => R::of(f64::from(u8::from(level >= least))),
-                    InputCoding::Analog | InputCoding::Bits { .. } => {
-                        R::of(draw::PIXEL_VALUE[usize::from(level)])
-                    }
-                };
+            let (pixels, map) = (examples.pixels(index as usize), first.push_analog());
+            if let Some(patches) = &layers[0].patches {
+                neurons::list_expected(rule.input, pixels, |pixel| patches.neuron_of_pixel(pixel), map);
+            } else {
+                neurons::list_expected(rule.input, pixels, |pixel| pixel, map);
             }
-            levels[widths[0]] = R::one();
         }
         let last = matrices.len() - 1;
-        for layer in 0..=last {
-            let outputs = widths[layer + 1];
-            let z = &mut expected.z[layer];
-            z.resize(batch.len() * outputs, R::zero());
-            let at = at.child("forward").index(layer as u64);
-            matrices[layer].forward(&expected.inputs[layer], Readout::Converter, at, z);
-            if layer == last {
+        for (k, (layer, matrix)) in layers.iter().zip(matrices).enumerate() {
+            let at = at.child("forward").index(k as u64);
+            expected.sense(k, layer, matrix.as_mut(), Readout::Converter, norming, at);
+            if k == last {
                 break;
             }
-            let next = &mut expected.inputs[layer + 1];
+            let neurons = layer.shapes.neurons.neurons();
+            let next = &mut expected.maps[k + 1];
             next.clear();
-            for z in z.chunks_exact(outputs) {
-                activate(rule, z, next.push_analog());
+            let (maps, z) = (next.push_listed(batch.len()), &expected.z[k]);
+            if layer.is_plain() {
+                let samples = maps.chunks_exact_mut(neurons + 1).zip(z.chunks_exact(neurons));
+                samples.for_each(|(map, z)| neurons::activate(rule, z, map));
+            } else {
+                let samples = maps.par_chunks_exact_mut(neurons + 1).zip(z.par_chunks_exact(neurons));
+                samples.for_each(|(map, z)| neurons::activate(rule, z, map));
             }
         }
     }
 
     /// Fills the error signals of the output layer; false when all of them are silent and nothing is to be learnt.
     fn output_error(&mut self, examples: &Examples, batch: &[u32]) -> bool {
-        let Self { rule, learning, scratch, errors, activity, .. } = self;
+        let Self { rule, learning, scratch, errors: signals, activity, .. } = self;
         let classes = examples.classes();
         let z = learning.z.last().expect("a network has at least one layer");
-        let errors = errors.last_mut().expect("a network has at least one layer");
-        errors.clear();
+        let out = signals.last_mut().expect("a network has at least one layer");
+        out.clear();
         scratch.outputs.resize(classes, R::zero());
         let mut silent = true;
         for ((&index, z), rng) in batch.iter().zip(z.chunks_exact(classes)).zip(&mut scratch.rngs) {
             let target = examples.label(index as usize);
             let ErrorSignal::Bs { output, .. } = rule.error else {
-                let delta = errors.push_analog();
-                high_precision_error(rule, z, target, delta);
+                let delta = out.push_analog();
+                errors::high_precision_error(rule, z, target, delta);
                 activity.backward.activations += classes as u64;
                 silent &= delta.iter().all(|d| *d == R::zero());
                 continue;
@@ -492,13 +713,13 @@ impl<R: Real> Network<R> {
             match output {
                 OutputError::Ternary { pulses: per_unit } => {
                     let delta = &mut scratch.outputs;
-                    relative_error(rule, z, target, delta);
+                    errors::relative_error(rule, z, target, delta);
                     scratch.draws.resize(classes, 0);
                     rows::fill_draws(rng, &mut scratch.draws);
                     activity.backward.activations += classes as u64;
                     activity.backward.random_bits += classes as u64 * u64::from(per_unit);
                     for (line, (&delta, &draw)) in (0..).zip(delta.iter().zip(&scratch.draws)) {
-                        let count = pulse_count(delta.abs(), per_unit, draw);
+                        let count = draw::pulse_count(delta.abs(), per_unit, draw);
                         if count != 0 {
                             pulses
                                 .push(Pulse { line, count: if delta < R::zero() { -count } else { count } });
@@ -507,7 +728,7 @@ impl<R: Real> Network<R> {
                 }
                 OutputError::Sign { dead_zone } => {
                     let delta = &mut scratch.outputs;
-                    relative_error(rule, z, target, delta);
+                    errors::relative_error(rule, z, target, delta);
                     activity.backward.activations += classes as u64;
                     for (line, &delta) in (0..).zip(delta.iter()) {
                         if delta.abs() > R::of(dead_zone) {
@@ -520,41 +741,56 @@ impl<R: Real> Network<R> {
                     probabilities(rule, z, p);
                     activity.backward.activations += classes as u64;
                     activity.backward.random_bits += 1;
-                    push_class_error(target, draw_class(p, rng), pulses);
+                    errors::push_class_error(target, errors::draw_class(p, rng), pulses);
                 }
                 OutputError::Race { gain } => {
                     activity.backward.random_bits += classes as u64;
-                    push_class_error(target, race(z, R::of(gain), rng), pulses);
+                    errors::push_class_error(target, errors::race(z, R::of(gain), rng), pulses);
                 }
             }
             silent &= pulses.is_empty();
-            errors.push_pulses(pulses.drain(..));
+            out.push_pulses(pulses.drain(..));
         }
         !silent
     }
 
     /// Reads matrix `layer` backward and fills the error signals of the hidden layer before it.
     fn hidden_error(&mut self, layer: usize, at: SeedPath) {
-        let Self { rule, matrices, learning, scratch, errors, error_means, activity, widths, .. } = self;
-        let neurons = widths[layer];
-        let (before, after) = errors.split_at_mut(layer);
+        let Self { rule, layers, matrices, errors: signals, scratch, .. } = self;
+        let (incoming, readout) = (&signals[layer], errors::backward_readout(rule));
+        let at = at.child("backward").index(layer as u64);
+        let samples = incoming.samples() / layers[layer].places();
+        let lines = layers[layer].shapes.input.neurons() + 1;
+        scratch.backward.resize(samples * lines, R::zero());
+        if let Some(patches) = &layers[layer].patches {
+            scratch.patches.resize(incoming.samples() * patches.lines(), R::zero());
+            matrices[layer].backward(incoming, readout, at, &mut scratch.patches);
+            patches.scatter(&scratch.patches, &mut scratch.backward);
+        } else {
+            matrices[layer].backward(incoming, readout, at, &mut scratch.backward);
+        }
+        if layers[layer - 1].is_plain() {
+            self.neuron_errors(layer);
+        } else {
+            self.map_errors(layer);
+        }
+    }
+
+    /// Fills the error signals of a hidden layer of neurons without place from what was read of matrix `layer`.
+    fn neuron_errors(&mut self, layer: usize) {
+        let Self { rule, layers, learning, scratch, errors: signals, error_means, activity, .. } = self;
+        let neurons = layers[layer].shapes.input.neurons();
+        let (before, after) = signals.split_at_mut(layer);
         let (errors, incoming) = (&mut before[layer - 1], &after[0]);
         let Scratch { rngs, backward, pulses, .. } = scratch;
-        backward.resize(incoming.samples() * (neurons + 1), R::zero());
-        matrices[layer].backward(
-            incoming,
-            backward_readout(rule),
-            at.child("backward").index(layer as u64),
-            backward,
-        );
         errors.clear();
         let z = &learning.z[layer - 1];
         let samples = backward.chunks_exact(neurons + 1).zip(z.chunks_exact(neurons)).zip(rngs);
         for (sample, ((a, z), rng)) in samples.enumerate() {
             // A silent error stays silent: nothing is drawn, and the running mean does not see it.
             if incoming.get(sample).is_silent() {
-                if errors.analog_levels().is_some() {
-                    errors.push_analog();
+                if errors.is_listed() {
+                    errors.push_listed(1);
                 } else {
                     errors.push_pulses([]);
                 }
@@ -562,11 +798,11 @@ impl<R: Real> Network<R> {
             }
             let a = &a[..neurons]; // the line after the neurons is that of the biases, which no error reaches
             let ErrorSignal::Bs { hidden, .. } = rule.error else {
-                let values = match learning.inputs[layer].get(sample) {
+                let values = match learning.maps[layer].get(sample) {
                     Signal::Analog(values) => Some(&values[..neurons]),
-                    Signal::Bits(_) | Signal::Pulses { .. } => None,
+                    Signal::Bits(_) | Signal::Pulses { .. } | Signal::Counts { .. } => None,
                 };
-                high_precision_hidden_error(rule, a, z, values, rng, errors.push_analog());
+                errors::high_precision_hidden_error(rule, a, z, values, rng, errors.push_analog());
                 activity.backward.activations += neurons as u64;
                 activity.backward.macs += neurons as u64;
                 continue;
@@ -595,510 +831,64 @@ impl<R: Real> Network<R> {
             }
         }
     }
-}
 
-fn initial_weights<R: Real>(shape: Shape, rule: &Rule, at: SeedPath) -> Vec<R> {
-    let Shape { inputs, outputs } = shape;
-    let neurons = inputs - 1;
-    let (bound, drawn) = match (rule.initial, rule.activation) {
-        (Initial::Balanced, Activation::Relu) => ((6.0 / neurons as f64).sqrt(), neurons),
-        (Initial::Balanced, _) => ((6.0 / (neurons + outputs) as f64).sqrt(), neurons),
-        (Initial::FanIn, _) => (1.0 / (neurons as f64).sqrt(), inputs),
-        (Initial::Unit, _) => (1.0, neurons),
-    };
-    let mut rng = at.rng();
-    let mut weights: Vec<R> = (0..drawn * outputs).map(|_| R::of(rng.random_range(-bound..bound))).collect();
-    weights.resize(inputs * outputs, R::zero());
-    weights
-}
-
-fn input_buffer<R: Real>(coding: InputCoding, lines: usize) -> Signals<R> {
-    match coding {
-        InputCoding::Analog => Signals::analog(lines),
-        InputCoding::Bits { pulses: 1 } | InputCoding::Threshold { .. } => Signals::bits(lines),
-        InputCoding::Bits { pulses } => Signals::pulses(lines, pulses),
-    }
-}
-
-fn hidden_buffer<R: Real>(forward: Forward, lines: usize) -> Signals<R> {
-    match forward {
-        Forward::Hp => Signals::analog(lines),
-        Forward::Bs { pulses: 1 } | Forward::Threshold => Signals::bits(lines),
-        Forward::Bs { pulses } => Signals::pulses(lines, pulses),
-    }
-}
-
-fn output_error_buffer<R: Real>(rule: &Rule, lines: usize) -> Signals<R> {
-    match rule.error {
-        ErrorSignal::Hp => Signals::analog(lines),
-        ErrorSignal::Bs { output: OutputError::Ternary { pulses }, .. } => Signals::pulses(lines, pulses),
-        ErrorSignal::Bs { .. } => Signals::pulses(lines, 1),
-    }
-}
-
-fn hidden_error_buffer<R: Real>(rule: &Rule, lines: usize) -> Signals<R> {
-    match (rule.error, SlopePulses::new(rule)) {
-        (ErrorSignal::Bs { hidden, .. }, Some(slope)) => {
-            let sign = match hidden {
-                HiddenError::Sign => 1,
-                HiddenError::StochasticSign { pulses, .. } => pulses,
-            };
-            Signals::pulses(lines, sign * slope.per_unit())
-        }
-        _ => Signals::analog(lines),
-    }
-}
-
-fn hidden_readout(rule: &Rule) -> Readout {
-    match rule.forward {
-        Forward::Hp => Readout::Converter,
-        Forward::Threshold => Readout::Comparator { decisions: 1 },
-        Forward::Bs { pulses } => Readout::Comparator { decisions: pulses },
-    }
-}
-
-fn output_readout(rule: &Rule) -> Readout {
-    match rule.error {
-        ErrorSignal::Bs { output: OutputError::Race { .. }, .. } => Readout::Comparator { decisions: 1 },
-        // A softmax is computed from values.
-        ErrorSignal::Hp | ErrorSignal::Bs { .. } => Readout::Converter,
-    }
-}
-
-fn backward_readout(rule: &Rule) -> Readout {
-    match rule.error {
-        ErrorSignal::Hp => Readout::Converter,
-        ErrorSignal::Bs { hidden: HiddenError::Sign, .. } => Readout::Comparator { decisions: 1 },
-        ErrorSignal::Bs { hidden: HiddenError::StochasticSign { pulses, .. }, .. } => {
-            Readout::Comparator { decisions: pulses }
-        }
-    }
-}
-
-/// Appends one coded pattern, bias line included.
-fn code_input<R: Real>(
-    coding: InputCoding,
-    pixels: Pixels<'_>,
-    rng: &mut Rng,
-    draws: &mut Vec<u16>,
-    out: &mut Signals<R>,
-) {
-    let bias = out.lines() as u32 - 1;
-    let Pixels { lines, levels } = pixels;
-    let coded = || lines.iter().zip(levels);
-    match coding {
-        InputCoding::Analog => {
-            let out = out.push_analog();
-            for (&line, &level) in coded() {
-                out[usize::from(line)] = R::of(draw::PIXEL_VALUE[usize::from(level)]);
-            }
-            out[bias as usize] = R::one();
-        }
-        InputCoding::Threshold { level: least } => {
-            let fires = coded().filter(|(_, level)| **level >= least).map(|(&line, _)| u32::from(line));
-            out.push_bits(fires.chain([bias]));
-        }
-        InputCoding::Bits { pulses } => {
-            draws.resize(lines.len(), 0);
-            rows::fill_draws(rng, draws);
-            if pulses == 1 {
-                out.push_bits_with(|out| {
-                    fast::pixel_bits(lines, levels, draws, out);
-                    out.push(bias);
-                });
-            } else {
-                let counted = coded().zip(draws.iter()).map(|((&line, &level), &draw)| Pulse {
-                    line: u32::from(line),
-                    count: pulse_count(draw::PIXEL_VALUE[usize::from(level)], pulses, draw),
-                });
-                out.push_pulses(counted.chain([Pulse { line: bias, count: pulses.cast_signed() }]));
-            }
-        }
-    }
-}
-
-/// Appends the signals of one sample's hidden neurons, bias line included.
-fn fire<R: Real>(
-    rule: &Rule,
-    z: &[R],
-    rng: &mut Rng,
-    draws: &mut Vec<u16>,
-    counts: &mut Vec<Pulse>,
-    out: &mut Signals<R>,
-) {
-    let gain = R::of(rule.gain);
-    let bias = z.len() as u32;
-    let pulses = match rule.forward {
-        Forward::Hp => {
-            activate(rule, z, out.push_analog());
-            return;
-        }
-        Forward::Threshold => {
-            let fires = (0..).zip(z).filter(|(_, z)| **z >= R::zero()).map(|(line, _)| line);
-            out.push_bits(fires.chain([bias]));
-            return;
-        }
-        Forward::Bs { pulses } => pulses,
-    };
-    draws.resize(z.len(), 0);
-    rows::fill_draws(rng, draws);
-    if pulses == 1 && rule.activation == Activation::HardSigmoid {
-        out.push_bits_with(|out| {
-            fast::hard_sigmoid_bits(z, gain, draws, out);
-            out.push(bias);
-        });
-        return;
-    }
-    counts.clear();
-    for (line, (&z, &draw)) in (0..).zip(z.iter().zip(draws.iter())) {
-        counts.push(Pulse { line, count: pulse_count(rule.activation.value(gain * z), pulses, draw) });
-    }
-    counts.push(Pulse { line: bias, count: pulses.cast_signed() });
-    if pulses == 1 {
-        out.push_bits(counts.drain(..).filter(|pulse| pulse.count > 0).map(|pulse| pulse.line));
-    } else {
-        out.push_pulses(counts.drain(..));
-    }
-}
-
-/// Writes what one sample's neurons send on average, and the bias line after them.
-fn activate<R: Real>(rule: &Rule, z: &[R], out: &mut [R]) {
-    let gain = R::of(rule.gain);
-    for (out, &z) in out.iter_mut().zip(z) {
-        *out = if rule.forward == Forward::Threshold {
-            R::of(f64::from(u8::from(z >= R::zero())))
+    /// Fills the error signals of a hidden layer of maps from what was read of matrix `layer`: at its neurons, through its
+    /// normalisation and its pool.
+    ///
+    /// Means and deviations are functions of the sums to high precision, and constants to signs.
+    fn map_errors(&mut self, layer: usize) {
+        let Self { rule, layers, learning, scratch, errors: signals, activity, .. } = self;
+        let (wiring, out) = (&mut layers[layer - 1], &mut signals[layer - 1]);
+        let LayerShapes { sums, neurons: shape, .. } = wiring.shapes;
+        let (neurons, channels) = (shape.neurons(), shape.channels);
+        let samples = scratch.backward.len() / (neurons + 1);
+        let exact = rule.error == ErrorSignal::Hp;
+        scratch.map_errors.resize(samples * neurons, R::zero());
+        let at_neurons = &mut scratch.map_errors;
+        let z = &mut learning.z[layer - 1];
+        errors::map_errors(rule, &scratch.backward, z, shape, &mut scratch.rngs, at_neurons);
+        let count = (samples * neurons) as u64;
+        if exact {
+            activity.backward.activations += count;
+            activity.backward.macs += count;
         } else {
-            rule.activation.value(gain * z)
-        };
-    }
-    out[z.len()] = R::one();
-}
-
-/// Class probabilities of one sample.
-fn probabilities<R: Real>(rule: &Rule, z: &[R], out: &mut [R]) {
-    match rule.loss {
-        Loss::SoftmaxCrossEntropy => softmax(z, out),
-        Loss::SquaredError => {
-            for (out, &z) in out.iter_mut().zip(z) {
-                *out = squared_error_output(rule, z).clamp(R::of(LEAST_PROBABILITY), R::one());
-            }
-            let sum = out.iter().fold(R::zero(), |sum, p| sum + *p);
-            for out in out.iter_mut() {
-                *out /= sum;
+            activity.backward.random_bits += count * errors::draws_per_neuron(rule);
+        }
+        if let Some(norm) = &mut wiring.norm {
+            norm.errors.clear();
+            norm.errors.push_listed(at_neurons.len() / channels).copy_from_slice(at_neurons);
+            if exact {
+                learning.moments[layer - 1].backward(z, &norm.shift.weights(), at_neurons, neurons);
+                activity.backward.macs += 3 * count;
             }
         }
-    }
-}
-
-fn softmax<R: Real>(z: &[R], out: &mut [R]) {
-    let greatest = z.iter().fold(z[0], |greatest, z| if *z > greatest { *z } else { greatest });
-    let mut sum = R::zero();
-    for (out, &z) in out.iter_mut().zip(z) {
-        *out = (z - greatest).exp();
-        sum += *out;
-    }
-    let share = R::one() / sum;
-    for out in out.iter_mut() {
-        *out *= share;
-    }
-}
-
-fn most_probable<R: Real>(scores: &[R]) -> usize {
-    let mut best = 0;
-    for (class, score) in scores.iter().enumerate() {
-        if *score > scores[best] {
-            best = class;
-        }
-    }
-    best
-}
-
-/// The output neuron under squared error.
-fn squared_error_output<R: Real>(rule: &Rule, z: R) -> R {
-    match rule.activation {
-        Activation::Relu => z,
-        bounded => bounded.value(R::of(rule.gain) * z),
-    }
-}
-
-/// `-dE/dz` at the output.
-fn high_precision_error<R: Real>(rule: &Rule, z: &[R], target: usize, delta: &mut [R]) {
-    relative_error(rule, z, target, delta);
-    if rule.loss == Loss::SquaredError && rule.activation != Activation::Relu {
-        let scale = R::of(rule.gain * rule.activation.slope_at_zero());
-        for delta in delta {
-            *delta *= scale;
+        out.clear();
+        let listed = out.push_listed(samples * sums.places());
+        if let Some(pool) = &wiring.pool {
+            // Pulses cannot be shared out: every place of a mean gets all of them.
+            let shared = if exact { R::of(1.0 / pool.square() as f64) } else { R::one() };
+            pool.backward(at_neurons, &learning.choices[layer - 1], shared, listed);
+        } else {
+            listed.copy_from_slice(at_neurons);
         }
     }
 }
 
-/// `-dE/dz` at the output over `s f'(0)`, in [-1, 1] for bounded outputs.
-fn relative_error<R: Real>(rule: &Rule, z: &[R], target: usize, delta: &mut [R]) {
-    match rule.loss {
-        Loss::SoftmaxCrossEntropy => {
-            softmax(z, delta);
-            for delta in delta.iter_mut() {
-                *delta = -*delta;
-            }
-            delta[target] += R::one();
-        }
-        Loss::SquaredError => {
-            let gain = R::of(rule.gain);
-            for (class, (delta, &z)) in delta.iter_mut().zip(z).enumerate() {
-                let wanted = if class == target { R::one() } else { R::zero() };
-                let slope = match rule.activation {
-                    Activation::Relu => R::one(),
-                    bounded => bounded.relative_slope(gain * z),
-                };
-                *delta = (wanted - squared_error_output(rule, z)) * slope;
-            }
-        }
+/// Counts what the neurons of a hidden layer do in a forward pass.
+fn count_neurons<R: Real>(rule: &Rule, layer: &Wiring<R>, samples: u64, pass: &mut PassActivity) {
+    let LayerShapes { sums, neurons, .. } = layer.shapes;
+    let neurons = samples * neurons.neurons() as u64;
+    match rule.forward {
+        Forward::Hp => pass.activations += neurons,
+        Forward::Threshold => {}
+        Forward::Bs { pulses } => pass.random_bits += neurons * u64::from(pulses),
     }
-}
-
-fn push_class_error(target: usize, drawn: usize, pulses: &mut Vec<Pulse>) {
-    if target != drawn {
-        let (up, down) = (Pulse { line: target as u32, count: 1 }, Pulse { line: drawn as u32, count: -1 });
-        pulses.extend(if target < drawn { [up, down] } else { [down, up] });
+    if layer.pool.is_some() && layer.readout(rule) == Readout::Converter {
+        pass.adds += samples * sums.neurons() as u64 - neurons;
     }
-}
-
-/// A class drawn from its probabilities.
-fn draw_class<R: Real>(p: &[R], rng: &mut Rng) -> usize {
-    let mut left = R::of(rng.random::<f64>());
-    for (class, &p) in p.iter().enumerate() {
-        left -= p;
-        if left < R::zero() {
-            return class;
-        }
-    }
-    p.len() - 1
-}
-
-/// The first of `gain z` under Gumbel noise: a draw from `softmax(gain z)`.
-fn race<R: Real>(z: &[R], gain: R, rng: &mut Rng) -> usize {
-    let mut best = (0, R::of(f64::NEG_INFINITY));
-    for (class, &z) in z.iter().enumerate() {
-        // 1 - u lies in (0, 1], and the tiny offset keeps its logarithm away from 0.
-        let uniform = 1.0 - rng.random::<f64>();
-        let noise = -(-(uniform.ln() - f64::MIN_POSITIVE)).ln();
-        let time = gain * z + R::of(noise);
-        if time > best.1 {
-            best = (class, time);
-        }
-    }
-    best.0
-}
-
-/// `-dE/dz` at hidden neurons: `a s f'(s z)` with the derivative as the rule draws it, unbiased. `values` are `f(s z)`
-/// where the forward pass computed them.
-fn high_precision_hidden_error<R: Real>(
-    rule: &Rule,
-    a: &[R],
-    z: &[R],
-    values: Option<&[R]>,
-    rng: &mut Rng,
-    delta: &mut [R],
-) {
-    let gain = R::of(rule.gain);
-    let scale = R::of(rule.gain * rule.activation.slope_at_zero());
-    let drawn = SlopePulses::new(rule).filter(|slope| slope.draws_per_neuron() > 0);
-    if let Some(slope) = drawn {
-        for ((delta, &a), &z) in delta.iter_mut().zip(a).zip(z) {
-            *delta = a * scale * R::of(f64::from(slope.count(rule, z, rng)) * slope.unit_value());
-        }
-    } else if let Some(values) = values {
-        for (((delta, &a), &z), &value) in delta.iter_mut().zip(a).zip(z).zip(values) {
-            *delta = a * scale * rule.activation.relative_slope_at(gain * z, value);
-        }
-    } else {
-        for ((delta, &a), &z) in delta.iter_mut().zip(a).zip(z) {
-            *delta = a * scale * rule.activation.relative_slope(gain * z);
-        }
-    }
-}
-
-/// A derivative that comes as pulses.
-#[derive(Clone, Copy)]
-enum SlopePulses {
-    /// Its relative value is a bit already.
-    Certain,
-    Drawn {
-        pulses: u16,
-    },
-    Coincidence,
-}
-
-impl SlopePulses {
-    /// `None` where the rule wants a real number.
-    fn new(rule: &Rule) -> Option<Self> {
-        match rule.derivative {
-            Derivative::Coincidence => Some(Self::Coincidence),
-            _ if rule.activation.has_binary_slope() => Some(Self::Certain),
-            Derivative::Hp => None,
-            Derivative::Bs { pulses } => Some(Self::Drawn { pulses }),
-        }
-    }
-
-    fn per_unit(self) -> u16 {
-        match self {
-            Self::Certain | Self::Coincidence => 1,
-            Self::Drawn { pulses } => pulses,
-        }
-    }
-
-    /// What one pulse is worth, so that the mean is `f'(s z) / f'(0)`: coincidences come at a quarter of the rate.
-    fn unit_value(self) -> f64 {
-        match self {
-            Self::Certain => 1.0,
-            Self::Coincidence => 4.0,
-            Self::Drawn { pulses } => 1.0 / f64::from(pulses),
-        }
-    }
-
-    fn draws_per_neuron(self) -> u64 {
-        match self {
-            Self::Certain => 0,
-            Self::Drawn { pulses } => u64::from(pulses),
-            Self::Coincidence => 2,
-        }
-    }
-
-    fn count<R: Real>(self, rule: &Rule, z: R, rng: &mut Rng) -> i16 {
-        let a = R::of(rule.gain) * z;
-        match self {
-            Self::Certain => i16::from(rule.activation.relative_slope(a) > R::zero()),
-            Self::Drawn { pulses } => pulse_count(rule.activation.relative_slope(a), pulses, rng.random()),
-            Self::Coincidence => {
-                let q = rule.activation.value(a);
-                let [first, second] = [rng.random(), rng.random()].map(|draw| pulse_count(q, 1, draw));
-                i16::from(first == 1 && second == 0)
-            }
-        }
-    }
-}
-
-/// The sign of the error at one sample's hidden neurons.
-#[derive(Clone, Copy)]
-enum HiddenSign<R> {
-    Deterministic,
-    Stochastic { pulses: u16, saturation: R },
-}
-
-impl<R: Real> HiddenSign<R> {
-    /// Updates the running mean of the magnitude of `a` where the sign needs it.
-    fn new(hidden: HiddenError, a: &[R], mean: &mut Option<f64>) -> Self {
-        match hidden {
-            HiddenError::Sign => Self::Deterministic,
-            HiddenError::StochasticSign { pulses, saturation } => {
-                let now = a.iter().map(|a| a.as_f64().abs()).sum::<f64>() / a.len() as f64;
-                let mean = mean.get_or_insert(now);
-                *mean += ERROR_MEAN_RATE * (now - *mean);
-                Self::Stochastic { pulses, saturation: R::of(saturation * mean.max(f64::MIN_POSITIVE)) }
-            }
-        }
-    }
-
-    fn per_unit(self) -> u16 {
-        match self {
-            Self::Deterministic => 1,
-            Self::Stochastic { pulses, .. } => pulses,
-        }
-    }
-
-    fn draws_per_neuron(self) -> u64 {
-        match self {
-            Self::Deterministic => 0,
-            Self::Stochastic { pulses, .. } => u64::from(pulses),
-        }
-    }
-
-    fn count(self, a: R, rng: &mut Rng) -> i16 {
-        let magnitude = match self {
-            Self::Deterministic => i16::from(a != R::zero()),
-            Self::Stochastic { pulses, saturation } => {
-                let share = a.abs() / saturation;
-                pulse_count(if share > R::one() { R::one() } else { share }, pulses, rng.random())
-            }
-        };
-        if a < R::zero() { -magnitude } else { magnitude }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Mean and five standard errors of `count` draws of `draw`.
-    fn moments(count: u32, mut draw: impl FnMut(&mut Rng) -> f64) -> (f64, f64) {
-        let mut rng = SeedPath::root(21).rng();
-        let draws: Vec<f64> = (0..count).map(|_| draw(&mut rng)).collect();
-        let mean = draws.iter().sum::<f64>() / f64::from(count);
-        let variance = draws.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / f64::from(count);
-        (mean, 5.0 * (variance / f64::from(count)).sqrt())
-    }
-
-    #[test]
-    fn derivative_pulses_have_the_mean_of_the_derivative() {
-        let sigmoid = Rule { activation: Activation::Sigmoid, gain: 1.5, ..Rule::binary_stochastic() };
-        for (derivative, rate) in [
-            (Derivative::Bs { pulses: 1 }, 1.0),
-            (Derivative::Bs { pulses: 4 }, 4.0),
-            (Derivative::Coincidence, 0.25),
-        ] {
-            let rule = Rule { derivative, ..sigmoid.clone() };
-            let slope = SlopePulses::new(&rule).expect("a sigmoid's binary derivative is drawn");
-            for z in [-1.5_f64, 0.0, 0.4] {
-                let (mean, bound) = moments(20_000, |rng| f64::from(slope.count(&rule, z, rng)));
-                let expected = rate * rule.activation.relative_slope(rule.gain * z);
-                assert!(
-                    (mean - expected).abs() < bound + 1e-4,
-                    "{derivative:?} at {z}: {mean} against {expected}"
-                );
-            }
-        }
-        let hard = Rule::binary_stochastic();
-        let slope = SlopePulses::new(&hard).expect("the hard sigmoid's slope is a bit");
-        assert_eq!(slope.draws_per_neuron(), 0);
-        assert_eq!(slope.count(&hard, 1.9 / hard.gain, &mut SeedPath::root(0).rng()), 1);
-        assert_eq!(slope.count(&hard, -2.1 / hard.gain, &mut SeedPath::root(0).rng()), 0);
-    }
-
-    #[test]
-    fn the_stochastic_sign_is_unbiased_up_to_saturation() {
-        let a = [0.1_f64, -0.3, 0.5, -0.7];
-        let hidden = HiddenError::StochasticSign { pulses: 2, saturation: 1.5 };
-        let mut mean_magnitude = None;
-        let sign = HiddenSign::new(hidden, &a, &mut mean_magnitude);
-        assert_eq!(mean_magnitude, Some(0.4));
-        for a in a {
-            let (mean, bound) = moments(20_000, |rng| f64::from(sign.count(a, rng)));
-            let expected = 2.0 * (a / 0.6).clamp(-1.0, 1.0);
-            assert!((mean - expected).abs() < bound + 1e-4, "at {a}: {mean} against {expected}");
-        }
-    }
-
-    #[test]
-    fn class_draws_follow_the_softmax() {
-        let z = [0.3_f64, -1.0, 1.2];
-        for gain in [1.0, 2.0] {
-            let mut p = [0.0; 3];
-            softmax(&z.map(|z| gain * z), &mut p);
-            for class in 0..3 {
-                let (mean, bound) = moments(20_000, |rng| f64::from(u8::from(race(&z, gain, rng) == class)));
-                assert!((mean - p[class]).abs() < bound, "race: {mean} against {}", p[class]);
-                let (mean, bound) = moments(20_000, |rng| f64::from(u8::from(draw_class(&p, rng) == class)));
-                assert!((mean - p[class]).abs() < bound, "categorical: {mean} against {}", p[class]);
-            }
-        }
-    }
-
-    #[test]
-    fn a_class_error_names_target_and_drawn_class_or_nothing() {
-        let mut pulses = Vec::new();
-        push_class_error(2, 2, &mut pulses);
-        assert!(pulses.is_empty());
-        push_class_error(2, 0, &mut pulses);
-        assert_eq!(pulses, [Pulse { line: 0, count: -1 }, Pulse { line: 2, count: 1 }]);
+    if layer.norm.is_some() {
+        // Sums of values and of their squares, and then one product and sum for every value.
+        pass.macs += 2 * neurons;
+        pass.adds += neurons;
     }
 }

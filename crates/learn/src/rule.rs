@@ -1,3 +1,4 @@
+use bitpulse_core::{Accumulation, Real};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -27,6 +28,8 @@ pub struct Rule {
     pub input: InputCoding,
     /// Forward signals of hidden neurons.
     pub forward: Forward,
+    /// Whether the signals of hidden neurons run from 0 to 1 or from -1 to 1.
+    pub polarity: Polarity,
     /// Activation derivative.
     pub derivative: Derivative,
     /// Back-propagated error.
@@ -45,6 +48,7 @@ impl Rule {
             initial: Initial::Balanced,
             input: InputCoding::Analog,
             forward: Forward::Hp,
+            polarity: Polarity::Unipolar,
             derivative: Derivative::Hp,
             error: ErrorSignal::Hp,
             update: WeightUpdate::Hp,
@@ -60,6 +64,7 @@ impl Rule {
             initial: Initial::Balanced,
             input: InputCoding::Bits { pulses: 1 },
             forward: Forward::Bs { pulses: 1 },
+            polarity: Polarity::Unipolar,
             derivative: Derivative::Bs { pulses: 1 },
             error: ErrorSignal::Bs { output: OutputError::Ternary { pulses: 1 }, hidden: HiddenError::Sign },
             update: WeightUpdate::Bs { pulses: 1 },
@@ -121,10 +126,21 @@ impl Rule {
         }
         if self.activation == Activation::Relu {
             if self.forward != Forward::Hp {
-                problems.push(RuleError::UnboundedActivation { signal: "forward" });
+                problems.push(RuleError::UnboundedActivation { signal: "binary forward" });
             }
             if self.derivative == Derivative::Coincidence {
-                problems.push(RuleError::UnboundedActivation { signal: "derivative" });
+                problems.push(RuleError::UnboundedActivation { signal: "binary derivative" });
+            }
+            if self.polarity == Polarity::Bipolar {
+                problems.push(RuleError::UnboundedActivation { signal: "bipolar forward" });
+            }
+        }
+        if let WeightUpdate::Accumulated(Accumulation { leak, pulse, .. }) = self.update {
+            if !(0.0..1.0).contains(&leak) {
+                problems.push(RuleError::Leak { found: leak });
+            }
+            if !(pulse.is_finite() && pulse >= 0.0) {
+                problems.push(RuleError::Pulse { found: pulse });
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
@@ -164,8 +180,37 @@ pub enum Forward {
     Threshold,
 }
 
+/// What a hidden neuron of value `q = f(s z)` sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Polarity {
+    /// `q`, as pulses of one sign.
+    Unipolar,
+    /// `2 q - 1`, as pulses of both signs, such as a line that carries a pulse at every presentation, up or down. With the
+    /// hard sigmoid and high precision that is the hard tanh.
+    Bipolar,
+}
+
+impl Polarity {
+    /// What `q` is sent as.
+    pub(crate) fn sent<R: Real>(self, q: R) -> R {
+        match self {
+            Self::Unipolar => q,
+            Self::Bipolar => q + q - R::one(),
+        }
+    }
+
+    /// The derivative of what is sent by `q`.
+    pub(crate) const fn slope(self) -> f64 {
+        match self {
+            Self::Unipolar => 1.0,
+            Self::Bipolar => 2.0,
+        }
+    }
+}
+
 /// How the outer product of inputs and errors changes the weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum WeightUpdate {
     /// High precision: by the product itself.
     Hp,
@@ -177,6 +222,9 @@ pub enum WeightUpdate {
     /// One step for every weight in the direction of the sign of its gradient, whatever its size: the Manhattan rule
     /// (Zamanidoost et al. 2015), over the batch.
     Sign,
+    /// By a running mean over batches of the summed products, kept in a digital accumulator beside every weight. With
+    /// binary signals the products are whole counts of pulses that coincide.
+    Accumulated(Accumulation),
 }
 
 /// How a pixel of 0 to 255 becomes a signal on an input line.
@@ -287,7 +335,11 @@ pub enum RuleError {
     DeadZone { found: f64 },
     #[error("race gain {found}: must be positive and finite")]
     RaceGain { found: f64 },
-    #[error("binary {signal} signal with ReLU: a bit needs a bounded activation (sigmoid or hard-sigmoid)")]
+    #[error("leak {found} of the accumulators: must be at least 0 and below 1")]
+    Leak { found: f64 },
+    #[error("weights that move by pulses of {found}: must be finite and not negative")]
+    Pulse { found: f64 },
+    #[error("{signal} signal with ReLU: it needs a bounded activation (sigmoid or hard-sigmoid)")]
     UnboundedActivation { signal: &'static str },
     #[error("categorical and race output errors draw a class: they need the softmax cross-entropy loss")]
     ClassErrorNeedsSoftmax,

@@ -1,10 +1,12 @@
 use bitpulse_core::{
-    Activity, PassActivity, Readout, Real, SeedPath, Shape, Signal, Signals, State, StateError,
-    SynapticMatrix, Update, rows,
+    Accumulation, Accumulator, Activity, PassActivity, Readout, Real, SeedPath, Shape, Signal, Signals,
+    State, StateError, SynapticMatrix, Update, rows,
 };
-use nalgebra::{DMatrixView, DMatrixViewMut, Dyn};
+use rand::RngExt;
+use rayon::prelude::*;
 
 use crate::kernels::fast;
+use crate::products;
 
 /// The synaptic matrix that software has: floats in memory, read without noise and moved exactly.
 ///
@@ -38,6 +40,7 @@ pub struct SoftwareMatrix<R = f32> {
     error: Vec<R>,
     /// Uniform draws for the crosspoints of one line.
     draws: Vec<u16>,
+    accumulator: Option<Accumulator<R>>,
 }
 
 /// From this many analog samples on, and this share of lines that are not zero, a product of matrices is faster than
@@ -45,13 +48,17 @@ pub struct SoftwareMatrix<R = f32> {
 const BATCH: usize = 8;
 const DENSE: f64 = 0.4;
 
-/// The levels of a batch that is worth a product of matrices.
-fn dense_levels<R: Real>(signals: &Signals<R>) -> Option<&[R]> {
-    signals.analog_levels().filter(|levels| {
-        signals.samples() >= BATCH && {
-            let [above, below] = rows::count_signs(levels);
-            (above + below) as f64 >= DENSE * levels.len() as f64
-        }
+/// From this many samples on, which the places of maps make, counting zeros takes as long as it saves.
+const LARGE: usize = 2048;
+
+/// The values of a batch that is worth a product of matrices.
+fn dense_values<R: Real>(signals: &Signals<R>) -> Option<&[R]> {
+    signals.listed_values().filter(|values| {
+        signals.samples() >= LARGE
+            || signals.samples() >= BATCH && {
+                let [above, below] = rows::count_signs(values);
+                (above + below) as f64 >= DENSE * values.len() as f64
+            }
     })
 }
 
@@ -67,51 +74,29 @@ impl<R: Real> SoftwareMatrix<R> {
             active: Vec::new(),
             error: vec![R::zero(); stride],
             draws: Vec::new(),
+            accumulator: None,
         }
     }
 
-    /// The weights as a matrix of outputs x inputs: rows in memory are columns to nalgebra.
-    fn view(&self) -> DMatrixView<'_, R, nalgebra::U1, Dyn> {
-        let Shape { inputs, outputs } = self.shape;
-        DMatrixView::from_slice_with_strides_generic(
-            &self.weights,
-            Dyn(outputs),
-            Dyn(inputs),
-            nalgebra::U1,
-            Dyn(self.stride),
-        )
+    fn add_exact(&mut self, inputs: &Signals<R>, errors: &Signals<R>, step: R) {
+        let mut weights = std::mem::take(&mut self.weights);
+        self.add_products(inputs, errors, step, &mut weights);
+        self.weights = weights;
     }
 
-    fn add_exact(&mut self, inputs: &Signals<R>, errors: &Signals<R>, step: R) {
-        if let (Some(x), Some(e)) = (dense_levels(inputs), errors.analog_levels()) {
-            let Shape { inputs: rows, outputs } = self.shape;
-            let samples = inputs.samples();
-            let errors = DMatrixView::from_slice(e, outputs, samples);
-            let inputs: DMatrixView<'_, R, Dyn, nalgebra::U1> = DMatrixView::from_slice_with_strides_generic(
-                x,
-                Dyn(samples),
-                Dyn(rows),
-                Dyn(rows),
-                nalgebra::U1,
-            );
-            let mut weights: DMatrixViewMut<'_, R, nalgebra::U1, Dyn> =
-                DMatrixViewMut::from_slice_with_strides_generic(
-                    &mut self.weights,
-                    Dyn(outputs),
-                    Dyn(rows),
-                    nalgebra::U1,
-                    Dyn(self.stride),
-                );
-            weights.gemm(step, &errors, &inputs, R::one());
+    /// Adds `factor` times the summed outer products of the batch to `sums`, which stand as the weights do.
+    fn add_products(&mut self, inputs: &Signals<R>, errors: &Signals<R>, factor: R, sums: &mut [R]) {
+        if let (Some(x), Some(e)) = (dense_values(inputs), errors.listed_values()) {
+            products::add_outer(sums, self.shape, self.stride, factor, x, e);
             return;
         }
         for (input, error) in inputs.iter().zip(errors.iter()) {
             if error.is_silent() {
                 continue;
             }
-            input.list_active(step, &mut self.active);
+            input.list_active(factor, &mut self.active);
             spread_error(&error, &mut self.error);
-            fast::add_outer(&mut self.weights, &self.active, &self.error);
+            fast::add_outer(sums, &self.active, &self.error);
         }
     }
 
@@ -147,11 +132,7 @@ impl<R: Real> SoftwareMatrix<R> {
     /// Moves every weight by `step` in the direction of the batch's summed product.
     fn add_signs(&mut self, inputs: &Signals<R>, errors: &Signals<R>, step: R) {
         let mut sums = vec![R::zero(); self.weights.len()];
-        for (input, error) in inputs.iter().zip(errors.iter()) {
-            input.list_active(R::one(), &mut self.active);
-            spread_error(&error, &mut self.error);
-            fast::add_outer(&mut sums, &self.active, &self.error);
-        }
+        self.add_products(inputs, errors, R::one(), &mut sums);
         for (w, sum) in self.weights.iter_mut().zip(sums) {
             if sum > R::zero() {
                 *w += step;
@@ -163,37 +144,116 @@ impl<R: Real> SoftwareMatrix<R> {
         }
     }
 
+    /// Moves the weights by a running mean of the batches' summed products.
+    fn add_accumulated(
+        &mut self,
+        inputs: &Signals<R>,
+        errors: &Signals<R>,
+        accumulation: Accumulation,
+        step: f64,
+        at: SeedPath,
+    ) {
+        let length = self.weights.len();
+        let mut sums = vec![R::zero(); length];
+        self.add_products(inputs, errors, R::one(), &mut sums);
+        let accumulator = self.accumulator.get_or_insert_with(|| Accumulator::new(length));
+        accumulator.add(&mut sums, step, accumulation);
+        let update = &mut self.activity.update;
+        if accumulation.pulse > 0.0 {
+            let mut rng = at.child("rounding").rng();
+            let pulse = R::of(accumulation.pulse);
+            for (weight, &change) in
+                self.weights.iter_mut().zip(&sums).filter(|(_, change)| **change != R::zero())
+            {
+                let count = (change / pulse + R::of(rng.random::<f64>())).floor();
+                *weight += count * pulse;
+                let counted = count.as_f64() as i64;
+                update.set_pulses += counted.max(0).unsigned_abs();
+                update.reset_pulses += counted.min(0).unsigned_abs();
+            }
+        } else {
+            for (weight, &change) in self.weights.iter_mut().zip(&sums) {
+                *weight += change;
+            }
+            let [set, reset] = rows::count_signs(&sums);
+            update.set_pulses += set;
+            update.reset_pulses += reset;
+        }
+    }
+
+    /// Counts what the digital accumulators of a batch do: a step for every pulse that meets one of an error, or a
+    /// multiplication for every value that meets one.
+    fn count_accumulation(&mut self, inputs: &Signals<R>, errors: &Signals<R>) {
+        let whole = inputs.analog_levels().is_none() && errors.analog_levels().is_none();
+        let meet = |sample: usize| {
+            let [x, e] = [inputs, errors].map(|batch| batch.get(sample).signed_pulses().iter().sum::<u64>());
+            x * e
+        };
+        let met: u64 = (0..inputs.samples()).into_par_iter().with_min_len(256).map(meet).sum();
+        if whole {
+            self.activity.update.counter_steps += met;
+        } else {
+            self.activity.update.macs += met;
+        }
+    }
+
     /// Counts the crosspoints that an exact update moves; whole pulses count as often as they come.
     fn count_update(&mut self, inputs: &Signals<R>, errors: &Signals<R>, per_unit: u16) {
-        for (input, error) in inputs.iter().zip(errors.iter()) {
+        let meet = |sample: usize| {
+            let (input, error) = (inputs.get(sample), errors.get(sample));
             if error.is_silent() {
-                continue;
+                return [0, 0];
             }
             let (x, e) = (input.signed_pulses(), error.signed_pulses());
-            let [set, reset] = [x[0] * e[0] + x[1] * e[1], x[0] * e[1] + x[1] * e[0]];
             let unit = u64::from(input.per_unit()) * u64::from(error.per_unit());
-            let counts = &mut self.activity.update;
-            counts.set_pulses += set * u64::from(per_unit) / unit;
-            counts.reset_pulses += reset * u64::from(per_unit) / unit;
-        }
+            [x[0] * e[0] + x[1] * e[1], x[0] * e[1] + x[1] * e[0]].map(|met| met * u64::from(per_unit) / unit)
+        };
+        let add = |a: [u64; 2], b: [u64; 2]| [a[0] + b[0], a[1] + b[1]];
+        let samples = 0..inputs.samples();
+        let [set, reset] = if samples.len() < LARGE {
+            samples.map(meet).fold([0, 0], add)
+        } else {
+            samples.into_par_iter().with_min_len(256).map(meet).reduce(|| [0, 0], add)
+        };
+        self.activity.update.set_pulses += set;
+        self.activity.update.reset_pulses += reset;
     }
 }
 
 /// Fills `out`, a padded row, with an error sample.
 fn spread_error<R: Real>(error: &Signal<'_, R>, out: &mut [R]) {
     out.fill(R::zero());
-    if let Signal::Analog(levels) = error {
+    if let Signal::Analog(levels) | Signal::Counts { values: levels, .. } = error {
         out[..levels.len()].copy_from_slice(levels);
     } else {
         error.for_each_active(|line, e| out[line] = e);
     }
 }
 
+/// Counts the reads of a batch on lines that cross `crossing` others; large batches on all threads at hand.
+fn count_reads<R: Real>(pass: &mut PassActivity, batch: &Signals<R>, crossing: usize, readout: Readout) {
+    if batch.samples() < LARGE {
+        for signal in batch.iter() {
+            count_read(pass, &signal, crossing, readout);
+        }
+        return;
+    }
+    let samples = (0..batch.samples()).into_par_iter().with_min_len(256);
+    let counted = samples.fold(PassActivity::default, |mut pass, sample| {
+        count_read(&mut pass, &batch.get(sample), crossing, readout);
+        pass
+    });
+    // Counts are whole and the summed conductance of software is 0, so their order does not matter.
+    *pass += &counted.reduce(PassActivity::default, |mut sum, part| {
+        sum += &part;
+        sum
+    });
+}
+
 /// Counts one read of `signal` on lines that cross `crossing` others.
 fn count_read<R: Real>(pass: &mut PassActivity, signal: &Signal<'_, R>, crossing: usize, readout: Readout) {
     let [positive, negative] = signal.signed_pulses();
     let driven = positive + negative;
-    // Converters drive both signs at once; pulses take a phase for each pulse of a unit and each sign.
     if let Signal::Analog(levels) = signal {
         pass.dac.unquantised += levels.len() as u64;
     }
@@ -221,13 +281,9 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         let Shape { inputs: lines, outputs: columns } = self.shape;
         assert_fits("inputs", inputs, lines);
         assert_eq!(outputs.len(), inputs.samples() * columns, "outputs do not fit the batch");
-        for input in inputs.iter() {
-            count_read(&mut self.activity.forward, &input, columns, readout);
-        }
-        if let Some(levels) = dense_levels(inputs) {
-            let x = DMatrixView::from_slice(levels, lines, inputs.samples());
-            let mut z = DMatrixViewMut::from_slice(outputs, columns, inputs.samples());
-            z.gemm(R::one(), &self.view(), &x, R::zero());
+        count_reads(&mut self.activity.forward, inputs, columns, readout);
+        if let Some(values) = dense_values(inputs) {
+            products::forward(&self.weights, self.shape, self.stride, values, outputs);
             return;
         }
         for (input, out) in inputs.iter().zip(outputs.chunks_exact_mut(columns)) {
@@ -244,13 +300,9 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         let Shape { inputs: lines, outputs: columns } = self.shape;
         assert_fits("errors", errors, columns);
         assert_eq!(outputs.len(), errors.samples() * lines, "outputs do not fit the batch");
-        for error in errors.iter() {
-            count_read(&mut self.activity.backward, &error, lines, readout);
-        }
-        if let Some(levels) = dense_levels(errors) {
-            let e = DMatrixView::from_slice(levels, columns, errors.samples());
-            let mut a = DMatrixViewMut::from_slice(outputs, lines, errors.samples());
-            a.gemm_tr(R::one(), &self.view(), &e, R::zero());
+        count_reads(&mut self.activity.backward, errors, lines, readout);
+        if let Some(values) = dense_values(errors) {
+            products::backward(&self.weights, self.shape, self.stride, values, outputs);
             return;
         }
         for (error, out) in errors.iter().zip(outputs.chunks_exact_mut(lines)) {
@@ -277,6 +329,10 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
                 self.add_exact(inputs, errors, R::of(step));
             }
             Update::Sign { step } => self.add_signs(inputs, errors, R::of(step)),
+            Update::Accumulated { step, accumulation } => {
+                self.count_accumulation(inputs, errors);
+                self.add_accumulated(inputs, errors, accumulation, step, at);
+            }
             Update::Pulses { step, per_unit } => {
                 if inputs.products_are_whole(errors, per_unit) {
                     self.count_update(inputs, errors, per_unit);
@@ -309,12 +365,16 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
     fn save(&self) -> State {
         let mut state = State::default();
         state.put("weights", &[self.shape.inputs, self.shape.outputs], self.weights());
+        if let Some(accumulator) = &self.accumulator {
+            state.nest("accumulator", accumulator.save());
+        }
         state
     }
 
     fn restore(&mut self, state: &State) -> Result<(), StateError> {
         let weights = state.get("weights", &[self.shape.inputs, self.shape.outputs])?;
         self.program(weights, SeedPath::root(0));
+        self.accumulator = Accumulator::restore(&state.part("accumulator"), self.weights.len())?;
         self.activity = Activity::default();
         Ok(())
     }

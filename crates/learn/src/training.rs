@@ -98,6 +98,7 @@ impl<R: Real> Training<R> {
             self.epoch += 1;
             self.step = 0;
             self.order.clear();
+            self.network.calibrate(examples, self.seed.child("calibrate").index(epoch));
         }
         true
     }

@@ -26,7 +26,9 @@ fn loss(network: &mut Network<f64>, examples: &Examples, at: SeedPath) -> f64 {
         return network.evaluate(examples, Inference::Expectation, at).cross_entropy;
     }
     let rule = network.rule().clone();
-    let widths = network.widths().to_vec();
+    let layers = network.architecture().check().expect("a network is built of layers that fit");
+    let lines = layers.iter().map(|layer| layer.neurons.neurons());
+    let widths: Vec<usize> = std::iter::once(layers[0].input.neurons()).chain(lines).collect();
     let weights: Vec<Vec<f64>> = network.matrices().iter().map(|matrix| matrix.weights()).collect();
     let mut sum = 0.0;
     for index in 0..examples.len() {

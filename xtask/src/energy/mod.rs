@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::failure::{Failure, Outcome};
-use crate::spec::parse_network;
+use crate::spec::parse_widths;
 use crate::workspace;
 use comparison::{Choice, Comparison};
 
@@ -48,7 +48,7 @@ pub struct Energy {
 struct Widths(Vec<usize>);
 
 fn network(text: &str) -> Result<Widths, String> {
-    parse_network(text).map(Widths).ok_or_else(|| "widths such as 784-256-10".into())
+    parse_widths(text).map(Widths).ok_or_else(|| "widths such as 784-256-10".into())
 }
 
 fn fraction(text: &str) -> Result<f64, String> {

@@ -38,12 +38,12 @@ pub(super) fn section(sweep: &Sweep, galleries: &Galleries, origin: &Origin) -> 
         let first = arm.runs.iter().find_map(|run| Some((run, galleries.get(&run.id)?)));
         let Some((run, answers)) = first else { continue };
         let Some(spec) = origin.runs.iter().find(|spec| spec.id == run.id) else { continue };
-        if let Entry::Vacant(place) = loaded.entry(spec.split) {
-            match TestImages::load(&origin.source, spec.split) {
+        if let Entry::Vacant(place) = loaded.entry(spec.split.clone()) {
+            match TestImages::load(&origin.source, &spec.split) {
                 Ok(images) => place.insert(images),
                 // The rest of the report stands without pictures.
                 Err(error) => {
-                    warn!("the report has no gallery, for its images cannot be read: {error:#}");
+                    warn!("the report has no gallery, for its images cannot be read: {error}");
                     return Ok(None);
                 }
             };
@@ -110,7 +110,7 @@ fn draw(title: &str, answers: &[Answer], images: &TestImages) -> Result<Markup> 
             root.draw(&words(heading(*pick, voted), (0, top + 12), &label_style(TEXT), HPos::Left))?;
             for (answer, left) in answers.iter().zip((0..).step_by(CARD as usize)) {
                 let at = (left, top + HEAD);
-                card(&root, answer, at)?;
+                card(&root, answer, images, at)?;
                 if let Some(picture) = images.picture(answer.image as usize) {
                     pictures += &pixels(&picture, at)?;
                 }
@@ -147,13 +147,28 @@ fn draw(title: &str, answers: &[Answer], images: &TestImages) -> Result<Markup> 
 }
 
 /// Everything of a card but its pixels.
-fn card(root: &crate::plot::Area<'_>, answer: &Answer, (left, top): (i32, i32)) -> Result<()> {
+fn card(
+    root: &crate::plot::Area<'_>,
+    answer: &Answer,
+    images: &TestImages,
+    (left, top): (i32, i32),
+) -> Result<()> {
     let (said, share) = most(&answer.probabilities);
     let right = said == usize::from(answer.label);
     let beside = left + SIDE + 6;
-    root.draw(&words(&format!("is {}", answer.label), (beside, top + 8), &small(QUIET), HPos::Left))?;
+    root.draw(&words(
+        &format!("is {}", images.class_name(answer.label.into())),
+        (beside, top + 8),
+        &small(QUIET),
+        HPos::Left,
+    ))?;
     let ink = if right { COOL[1] } else { WARM[0] };
-    root.draw(&words(&format!("says {said}"), (beside, top + 23), &label_style(ink), HPos::Left))?;
+    root.draw(&words(
+        &format!("says {}", images.class_name(said)),
+        (beside, top + 23),
+        &label_style(ink),
+        HPos::Left,
+    ))?;
     let sure = format!("{:.1} %", 100.0 * share);
     root.draw(&words(&sure, (beside, top + 38), &small(TEXT), HPos::Left))?;
     let base = top + SIDE + 8 + BARS;

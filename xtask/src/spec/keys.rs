@@ -3,6 +3,7 @@
 //! This table is the one place that knows the settings. Files, `--set`, axes, result columns and the reference in the
 //! documentation all follow from it.
 
+use super::network::parse_widths;
 use std::fmt;
 
 /// The value of a setting.
@@ -48,6 +49,8 @@ pub enum Kind {
     Name,
     /// `software`, the name of a preset, or the path of a device file.
     Device,
+    /// The name of a data set, or the path of a manifest.
+    Dataset,
 }
 
 impl Kind {
@@ -61,9 +64,15 @@ impl Kind {
             Kind::Share => "a number from 0 to 1".into(),
             Kind::Choice(words) => format!("one of {}", words.join(", ")),
             Kind::Flag => "true or false".into(),
-            Kind::Network => "layer widths from inputs to classes, such as \"784-256-10\"".into(),
+            Kind::Network => {
+                "layer widths from inputs to classes, such as \"784-256-10\", a name in data/networks, or a network file".into()
+            }
             Kind::Name => "a name of letters, digits and dashes".into(),
             Kind::Device => "software, a preset of data/devices, or the path of a device file".into(),
+            Kind::Dataset => {
+                "mnist, mnist-20x20, fashion-mnist, cifar-10, or the path of a manifest such as those of data/datasets"
+                    .into()
+            }
         }
     }
 
@@ -85,11 +94,15 @@ impl Kind {
             (Kind::Change { least, most }, Value::Number(v)) if (least..=most).contains(v) => {
                 Some(value.clone())
             }
-            (Kind::Device, Value::Text(v)) if !v.is_empty() => Some(value.clone()),
+            (Kind::Device | Kind::Dataset, Value::Text(v)) if !v.is_empty() => Some(value.clone()),
             (Kind::Share, Value::Number(v)) if (0.0..=1.0).contains(v) => Some(value.clone()),
             (Kind::Choice(words), Value::Text(v)) if words.contains(&v.as_str()) => Some(value.clone()),
             (Kind::Flag, Value::Flag(_)) => Some(value.clone()),
-            (Kind::Network, Value::Text(v)) if parse_network(v).is_some() => Some(value.clone()),
+            (Kind::Network, Value::Text(v))
+                if parse_widths(v).is_some() || v.contains(|c: char| c.is_ascii_alphabetic()) =>
+            {
+                Some(value.clone())
+            }
             (Kind::Name, Value::Text(v))
                 if !v.is_empty() && v.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') =>
             {
@@ -98,18 +111,6 @@ impl Kind {
             _ => None,
         }
     }
-}
-
-/// Widths of the layers of a network such as `784-256-10`; at least two, none 0, none above a million.
-pub fn parse_network(text: &str) -> Option<Vec<usize>> {
-    let widths: Option<Vec<usize>> = text
-        .split('-')
-        .map(|width| {
-            let digits = !width.is_empty() && width.bytes().all(|b| b.is_ascii_digit());
-            width.parse().ok().filter(|w| digits && (1..=1_000_000).contains(w))
-        })
-        .collect();
-    widths.filter(|widths| widths.len() >= 2)
 }
 
 /// One setting.
@@ -155,11 +156,11 @@ pub const KEYS: &[Key] = &[
         "network",
         Kind::Network,
         Default::Text("784-256-10"),
-        "widths of the layers, inputs first, classes last",
+        "widths of the layers, inputs first, classes last, or a file of layers",
     ),
     key(
         "dataset",
-        Kind::Choice(&["mnist", "mnist-20x20"]),
+        Kind::Dataset,
         Default::Text("mnist"),
         "what is learnt; 20x20 is the middle of every image, as MLP+NeuroSim crops it",
     ),
@@ -263,6 +264,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("forward-pulses", PULSES, Default::Integer(1), "pulses of a full forward signal, with forward = bs"),
     key(
+        "polarity",
+        Kind::Choice(&["unipolar", "bipolar"]),
+        Default::Text("unipolar"),
+        "signals of hidden neurons from 0 to 1, or from -1 to 1 as pulses of both signs",
+    ),
+    key(
         "derivative",
         Kind::Choice(&["hp", "bs", "coincidence"]),
         Default::Text("bs"),
@@ -319,11 +326,29 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "update",
-        Kind::Choice(&["hp", "bs", "sign"]),
+        Kind::Choice(&["hp", "bs", "sign", "accumulated"]),
         Default::Text("bs"),
-        "weight update: exact, whole pulses, or one step by the sign of the batch's gradient",
+        "weight update: exact, whole pulses, one step by the sign of the batch's gradient, or a running mean of batches",
     ),
     key("update-pulses", PULSES, Default::Integer(1), "pulses of one step, with update = bs"),
+    key(
+        "accumulator-leak",
+        Kind::Share,
+        Default::Number(0.9),
+        "what is left of the running mean after a batch, with update = accumulated",
+    ),
+    key(
+        "accumulator-normalise",
+        Kind::Flag,
+        Default::Flag(true),
+        "whether it is divided by the root mean square of the layer's products, with update = accumulated",
+    ),
+    key(
+        "weight-pulse",
+        Kind::Magnitude { most: 1000.0 },
+        Default::Number(0.0),
+        "weights in software move by whole multiples of this, with update = accumulated; 0: exactly",
+    ),
     key(
         "step-output",
         Kind::Number { above: 0.0, most: 1000.0 },
@@ -638,9 +663,9 @@ mod tests {
 
     #[test]
     fn networks_are_read_strictly() {
-        assert_eq!(parse_network("784-256-10"), Some(vec![784, 256, 10]));
+        assert_eq!(parse_widths("784-256-10"), Some(vec![784, 256, 10]));
         for wrong in ["", "784", "784-", "784-0-10", "784-+5-10", "784 - 5", "a-b", "784-99999999999-10"] {
-            assert_eq!(parse_network(wrong), None, "{wrong}");
+            assert_eq!(parse_widths(wrong), None, "{wrong}");
         }
     }
 

@@ -25,6 +25,7 @@
 
 mod hardware;
 mod keys;
+mod network;
 mod run;
 
 use std::borrow::Cow;
@@ -38,7 +39,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use hardware::file_value;
-pub use keys::{KEYS, Value, near_miss, parse_network};
+pub use keys::{KEYS, Value, near_miss};
+pub use network::parse_widths;
 pub use run::{Run, SplitSpec};
 
 use crate::workspace;

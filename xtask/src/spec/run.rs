@@ -1,13 +1,16 @@
 use std::collections::BTreeMap;
 
+use bitpulse_core::Accumulation;
+use bitpulse_data::{ImageShape, Manifest};
 use bitpulse_learn::{
-    Activation, Combine, Decay, Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss,
-    OutputError, Rule, RuleError, Schedule, WeightUpdate,
+    Activation, Architecture, Combine, Decay, Derivative, ErrorSignal, Forward, HiddenError, Initial,
+    InputCoding, Loss, MapShape, OutputError, Polarity, Rule, RuleError, Schedule, WeightUpdate,
 };
 
 use super::Value;
 use super::hardware::Hardware;
-use super::keys::parse_network;
+use super::network;
+use crate::data;
 
 /// One training: its settings as given and as they are used.
 #[derive(Clone, Debug)]
@@ -18,7 +21,7 @@ pub struct Run {
     pub part: Option<String>,
     /// Every setting, defaults included.
     pub settings: BTreeMap<&'static str, Value>,
-    pub widths: Vec<usize>,
+    pub architecture: Architecture,
     pub rule: Rule,
     pub schedule: Schedule,
     pub seed: u64,
@@ -28,13 +31,17 @@ pub struct Run {
     pub sampled_inference: bool,
     pub combine: Combine,
     pub split: SplitSpec,
+    /// The digests of its data, where a manifest file says what they are and not bitpulse itself.
+    pub own_data: Option<String>,
     /// What holds the weights; `None` for software.
     pub hardware: Option<Hardware>,
 }
 
 /// Which images a run sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SplitSpec {
+    /// The data set: a published name, or the path of a manifest.
+    pub dataset: String,
     /// Training images held out; with any, they stand in for the test images.
     pub validation: usize,
     /// Training images used; 0 is all.
@@ -44,9 +51,6 @@ pub struct SplitSpec {
     /// Whether images are cropped to their middle 20 x 20 pixels.
     pub cropped: bool,
 }
-
-/// Classes of MNIST.
-const CLASSES: usize = 10;
 
 impl Run {
     /// A run from all its settings, each already checked by itself.
@@ -62,42 +66,66 @@ impl Run {
         if let Err(errors) = rule.check() {
             problems.extend(errors.into_iter().map(|error| (mending_key(&error), error.to_string())));
         }
-        let widths =
-            parse_network(get.text("network")).expect("networks are parsed when their key is checked");
+        let architecture = network::read(get.text("network")).map_err(|error| {
+            problems.push(("network", format!("{error:#}")));
+        });
+        // The one data set that is derived from another.
         let cropped = get.text("dataset") == "mnist-20x20";
-        let pixels = if cropped { 400 } else { 784 };
-        if (widths[0], widths[widths.len() - 1]) != (pixels, CLASSES) {
-            let message = format!(
-                "network {} does not fit {}: it needs {pixels} inputs and {CLASSES} classes",
-                get.text("network"),
-                get.text("dataset")
-            );
-            problems.push(("network", message));
-        }
+        let dataset = if cropped { "mnist" } else { get.text("dataset") };
         let split = SplitSpec {
+            dataset: dataset.into(),
             validation: get.whole("validation-count"),
             train: get.whole("train-count"),
             test: get.whole("test-count"),
             cropped,
         };
-        if split.validation + split.train > 60_000 {
-            let message = format!(
-                "train-count {} and validation-count {} are more than the 60000 training images",
-                split.train, split.validation
-            );
-            problems.push(("train-count", message));
+        let mut own_data = None;
+        match data::manifest(dataset) {
+            Err(failure) => problems.push(("dataset", failure.to_string())),
+            Ok(manifest) => {
+                own_data = Manifest::published(dataset).is_none().then(|| manifest.digests());
+                let crop = ImageShape::grey(data::CROP, data::CROP);
+                let shape = if cropped { crop } else { manifest.shape };
+                let classes = manifest.classes.len();
+                if let Ok(architecture) = &architecture
+                    && (!takes(architecture.input, shape) || architecture.classes() != classes)
+                {
+                    let message = format!(
+                        "network {} does not fit {}: it needs {} inputs ({shape}) and {classes} classes",
+                        get.text("network"),
+                        get.text("dataset"),
+                        shape.len(),
+                    );
+                    problems.push(("network", message));
+                }
+                if let Some(count) = manifest.train.count
+                    && split.validation + split.train > count
+                {
+                    let message = format!(
+                        "train-count {} and validation-count {} are more than the {count} training images",
+                        split.train, split.validation
+                    );
+                    problems.push(("train-count", message));
+                }
+            }
         }
         let hardware = Hardware::read(&get).unwrap_or_else(|mut wrong| {
             problems.append(&mut wrong);
             None
         });
+        let batch = get.whole("batch");
+        let Ok(architecture) = architecture else { return Err(problems) };
+        if architecture.is_normalised() && batch < 2 {
+            let message = "a batch of 1 has no mean and variance to normalise by: at least 2".into();
+            problems.push(("batch", message));
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
         Ok(Self {
             id: String::new(),
             part: None,
-            widths,
+            architecture,
             rule,
             schedule: Schedule {
                 output: get.number("step-output"),
@@ -111,11 +139,12 @@ impl Run {
             },
             seed: get.whole("seed") as u64,
             epochs: get.whole("epochs") as u32,
-            batch: get.whole("batch"),
+            batch,
             evaluate_every: get.whole("evaluate-every") as u32,
             sampled_inference: get.flag("sampled-inference"),
             combine: if get.text("combine") == "vote" { Combine::Vote } else { Combine::Average },
             split,
+            own_data,
             hardware,
             settings,
         })
@@ -130,6 +159,12 @@ impl Run {
     pub fn is_stochastic(&self) -> bool {
         matches!(self.rule.input, InputCoding::Bits { .. }) || matches!(self.rule.forward, Forward::Bs { .. })
     }
+}
+
+/// Whether a network takes such images: neurons without place take all pixels, maps take images of their shape.
+fn takes(input: MapShape, image: ImageShape) -> bool {
+    let ImageShape { channels, rows, cols } = image;
+    [MapShape::flat(image.len()), MapShape { channels, height: rows, width: cols }].contains(&input)
 }
 
 /// Checked settings by their type. The table of keys gives every setting a default and one type, so a look-up by name
@@ -224,9 +259,18 @@ impl<'a> Get<'a> {
                     },
                 },
             },
+            polarity: match self.text("polarity") {
+                "bipolar" => Polarity::Bipolar,
+                _ => Polarity::Unipolar,
+            },
             update: match self.text("update") {
                 "hp" => WeightUpdate::Hp,
                 "sign" => WeightUpdate::Sign,
+                "accumulated" => WeightUpdate::Accumulated(Accumulation {
+                    leak: self.number("accumulator-leak"),
+                    normalise: self.flag("accumulator-normalise"),
+                    pulse: self.number("weight-pulse"),
+                }),
                 _ => WeightUpdate::Bs { pulses: self.pulses("update-pulses") },
             },
         }
@@ -238,6 +282,8 @@ fn mending_key(error: &RuleError) -> &'static str {
         RuleError::UnboundedActivation { .. } => "activation",
         RuleError::ClassErrorNeedsSoftmax => "output-error",
         RuleError::Gain { .. } => "gain",
+        RuleError::Leak { .. } => "accumulator-leak",
+        RuleError::Pulse { .. } => "weight-pulse",
         RuleError::RaceGain { .. } => "race-gain",
         RuleError::DeadZone { .. } => "dead-zone",
         RuleError::Saturation { .. } => "hidden-error-saturation",

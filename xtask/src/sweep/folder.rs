@@ -35,7 +35,7 @@ use super::checkpoint;
 use crate::failure::{Failure, Outcome};
 use crate::gallery::Answer;
 use crate::record::{EpochRecord, Histogram, RunRecord, to_csv};
-use crate::spec::{self, Included, Run, Value};
+use crate::spec::{self, Included, Run, Value, parse_widths};
 use crate::train::Checkpoint;
 use crate::wiring::WireMap;
 use crate::workspace::{self, write_all_atomically, write_atomically};
@@ -240,7 +240,21 @@ fn resolved(run: &Run) -> String {
             serde_json::to_vec(hardware.device().spec()).expect("a device is made of numbers and texts");
         format!("# The device file says what has the SHA-256 {}.\n", hexadecimal(&Sha256::digest(spec)))
     });
-    format!("# All settings of this run; format {FORMAT}.\n{device}{}", lines.collect::<String>())
+    // So is a network that is more than its widths.
+    let network = if parse_widths(&run.settings["network"].to_string()).is_some() {
+        String::new()
+    } else {
+        let layers = serde_json::to_vec(&run.architecture).expect("layers are made of numbers and names");
+        format!("# The network file says what has the SHA-256 {}.\n", hexadecimal(&Sha256::digest(layers)))
+    };
+    // So are data that a manifest file describes.
+    let data = run.own_data.as_ref().map_or_else(String::new, |digests| {
+        format!("# The files of the data set have the SHA-256 {digests}.\n")
+    });
+    format!(
+        "# All settings of this run; format {FORMAT}.\n{device}{network}{data}{}",
+        lines.collect::<String>()
+    )
 }
 
 /// Bytes as hexadecimal digits.

@@ -17,7 +17,7 @@ use crate::data::{self, Prepared};
 use crate::failure::{Failure, Outcome};
 use crate::record::SAMPLE_COUNTS;
 use crate::spec::{self, Run};
-use crate::train;
+use crate::train::{self, cosine_examples};
 
 /// `cargo xtask sweep plan`
 #[derive(Args)]
@@ -153,7 +153,7 @@ fn cost(run: &Run, data: &Prepared, speed: Speed) -> Cost {
 }
 
 fn weights(run: &Run) -> u64 {
-    run.widths.windows(2).map(|pair| (pair[0] as u64 + 1) * pair[1] as u64).sum()
+    run.architecture.weights() as u64
 }
 
 fn checkpoint_bytes(run: &Run) -> u64 {
@@ -161,9 +161,12 @@ fn checkpoint_bytes(run: &Run) -> u64 {
 }
 
 /// Memory that a run needs at its greatest: the network and its copy at the end, sums of updates in double precision, and
-/// a checkpoint on its way to the disk. Devices have a state each.
+/// a checkpoint on its way to the disk; devices have a state each. Batches hold their maps and patches, going forward and
+/// back, in learning and in tests.
 fn memory_bytes(run: &Run) -> u64 {
-    weights(run) * if run.hardware.is_none() { 56 } else { 512 } + (4 << 20)
+    let batch = run.batch.max(cosine_examples(&run.architecture)) as u64;
+    let signals = 4 * 4 * batch * run.architecture.signals() as u64;
+    weights(run) * if run.hardware.is_none() { 56 } else { 512 } + signals + (4 << 20)
 }
 
 /// Runs at the same time: as many as asked for, or one for each core, but not more than memory holds.

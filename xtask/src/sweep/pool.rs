@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use rayon::prelude::*;
 use tracing::{info, warn};
 
 use super::folder::{Claim, Folder, Held, RunFolder, holder};
@@ -73,7 +73,6 @@ pub fn run_all(
     options: &Options,
     stop: &Stop,
 ) -> Result<Ended> {
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(options.jobs).build()?;
     let progress = Progress::new(runs, options.jobs);
     let (ended, failure) = (Mutex::new(Ended::default()), Mutex::new(None));
     std::thread::scope(|scope| -> Result<()> {
@@ -100,19 +99,16 @@ pub fn run_all(
         let mut open = runs.to_vec();
         while !open.is_empty() {
             let busy = Mutex::new(Vec::new());
-            threads.install(|| {
-                // One run at a time to each thread: runs differ too much in length to be dealt out in blocks.
-                open.par_iter().with_max_len(1).try_for_each(|run| -> Result<()> {
-                    if let Some(error) = failure.lock().expect(UNPOISONED).take() {
-                        return Err(error);
-                    }
-                    match one(&folder.of(run), run, &data[&run.split], options, stop, &progress)? {
-                        Begun::Left(left) => hand_over.send(*left).expect("writers wait for the last run"),
-                        Begun::Ended(end) => ended.lock().expect(UNPOISONED).add(run, end),
-                        Begun::Busy => busy.lock().expect(UNPOISONED).push(*run),
-                    }
-                    Ok(())
-                })
+            on_threads(options.jobs, &open, |run| {
+                if let Some(error) = failure.lock().expect(UNPOISONED).take() {
+                    return Err(error);
+                }
+                match one(&folder.of(run), run, &data[&run.split], options, stop, &progress)? {
+                    Begun::Left(left) => hand_over.send(*left).expect("writers wait for the last run"),
+                    Begun::Ended(end) => ended.lock().expect(UNPOISONED).add(run, end),
+                    Begun::Busy => busy.lock().expect(UNPOISONED).push(run),
+                }
+                Ok(())
             })?;
             open = busy.into_inner().expect(UNPOISONED);
             if stop.asked() {
@@ -143,6 +139,30 @@ impl Ended {
             End::Stopped => {}
         }
     }
+}
+
+/// Calls `each` for every run, on `count` threads that take one run after the other, until all are through or one call fails.
+///
+/// These are threads of their own, not a pool's: a run hands the samples of a batch to the pool that all runs share, and a
+/// thread of the pool that waits for them could take up another run in the midst of its own.
+fn on_threads<'a>(count: usize, runs: &[&'a Run], each: impl Fn(&'a Run) -> Result<()> + Sync) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<()> {
+        while let Some(&run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = each(run) {
+                next.store(runs.len(), Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count.min(runs.len())).map(|_| scope.spawn(work)).collect();
+        let ends =
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        // All are waited for before the first error is told.
+        ends.collect::<Vec<_>>().into_iter().collect()
+    })
 }
 
 fn one<'a>(

@@ -139,6 +139,26 @@ pub fn count_signs<R: Real>(levels: &[R]) -> [u64; 2] {
     [u64::from(above), u64::from(below)]
 }
 
+/// The sum of the values above zero, and of the magnitudes of those below.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub fn sum_signs<R: Real>(values: &[R]) -> [R; 2] {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut lanes = [[R::zero(); LANES]; 2];
+    let mut add = |k: usize, value: R| {
+        lanes[0][k] += if value > R::zero() { value } else { R::zero() };
+        lanes[1][k] += if value < R::zero() { -value } else { R::zero() };
+    };
+    for chunk in chunks {
+        for (k, &value) in chunk.iter().enumerate() {
+            add(k, value);
+        }
+    }
+    for (k, &value) in rest.iter().enumerate() {
+        add(k, value);
+    }
+    lanes.map(|lanes| lanes.iter().fold(R::zero(), |sum, lane| sum + *lane))
+}
+
 /// Fills `draws` with the next words of the stream, four draws a word, low bits first.
 pub fn fill_draws(rng: &mut Rng, draws: &mut [u16]) {
     for chunk in draws.chunks_mut(4) {

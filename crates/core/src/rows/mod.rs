@@ -10,7 +10,9 @@ mod fast;
 #[cfg(test)]
 mod plain;
 
-pub use fast::{count_signs, dot_rows, dot_rows_sparse, fill_draws, nonzero, sum_rows, sum_scaled_rows};
+pub use fast::{
+    count_signs, dot_rows, dot_rows_sparse, fill_draws, nonzero, sum_rows, sum_scaled_rows, sum_signs,
+};
 
 /// Columns that the kernels take at a time; rows are padded to a multiple of it.
 pub const LANES: usize = 16;
@@ -107,6 +109,9 @@ mod tests {
             prop_assert_eq!(a, b);
             let signs = [levels.iter().filter(|l| **l > 0.0).count(), levels.iter().filter(|l| **l < 0.0).count()];
             prop_assert_eq!(fast::count_signs(&levels), signs.map(|count| count as u64));
+            let eighths: Vec<f32> = levels.iter().map(|level| (level * 8.0).round() / 8.0).collect();
+            let sums = [1.0, -1.0].map(|sign| eighths.iter().map(|x| (x * sign).max(0.0)).sum::<f32>());
+            prop_assert_eq!(fast::sum_signs(&eighths), sums);
         }
 
         #[test]

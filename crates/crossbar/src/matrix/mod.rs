@@ -9,7 +9,9 @@ mod update;
 mod wired;
 
 use bitpulse_core::rows::stride;
-use bitpulse_core::{Activity, Readout, SeedPath, Shape, Signals, State, StateError, SynapticMatrix, Update};
+use bitpulse_core::{
+    Accumulator, Activity, Readout, SeedPath, Shape, Signals, State, StateError, SynapticMatrix, Update,
+};
 use bitpulse_device::{Elapsed, Lifetime, Population, Writing};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -66,6 +68,8 @@ pub struct CrossbarMatrix {
     counters: Vec<i16>,
     /// Content on its way from the fast to the slow array, in pulses; empty without a buffer.
     buffer: Vec<f32>,
+    /// Beside every weight, where updates are accumulated.
+    accumulator: Option<Accumulator<f32>>,
     /// Weights as a digital memory holds them, and as they were last written; empty without write-verify.
     memory: Vec<f32>,
     written: Vec<f32>,
@@ -170,6 +174,7 @@ impl CrossbarMatrix {
             stride,
             counters: vec![0; if counted { shape.weights() } else { 0 }],
             buffer: has(buffered, shape.weights()),
+            accumulator: None,
             memory: has(verified, shape.weights()),
             written: has(verified, shape.weights()),
             seen: Seen::new(padded, if noisy && !alike { padded } else { 0 }, directions_differ),
@@ -382,6 +387,9 @@ impl SynapticMatrix for CrossbarMatrix {
                 state.put(name, &cells, values.clone());
             }
         }
+        if let Some(accumulator) = &self.accumulator {
+            state.nest("accumulator", accumulator.save());
+        }
         for (k, digit) in self.digits.iter().enumerate() {
             digit.save(&mut state, &format!("digit-{k}"));
         }
@@ -406,6 +414,7 @@ impl SynapticMatrix for CrossbarMatrix {
                 values.copy_from_slice(state.get(name, &cells)?);
             }
         }
+        self.accumulator = Accumulator::restore(&state.part("accumulator"), self.shape.weights())?;
         for (k, digit) in self.digits.iter_mut().enumerate() {
             digit.restore(state, &format!("digit-{k}"))?;
         }

@@ -239,6 +239,9 @@ impl CrossbarMatrix {
                     siemens += f64::from(pulse.count.unsigned_abs()) * line_siemens(pulse.line as usize);
                 }
             }
+            Signal::Counts { per_unit, .. } => signal.for_each_active(|line, x| {
+                siemens += f64::from(x.abs()) * f64::from(per_unit) * line_siemens(line);
+            }),
         }
         let arrays = self.arrays();
         let devices: u64 = self.digits.iter().map(super::Digit::devices).sum();
@@ -300,6 +303,7 @@ enum Part {
     Analog(Vec<f32>),
     Bits(Vec<u32>),
     Pulses(Vec<bitpulse_core::Pulse>, u16),
+    Counts(Vec<f32>, u16),
 }
 
 impl Part {
@@ -308,6 +312,7 @@ impl Part {
             Part::Analog(levels) => Signal::Analog(levels),
             Part::Bits(lines) => Signal::Bits(lines),
             Part::Pulses(pulses, per_unit) => Signal::Pulses { pulses, per_unit: *per_unit },
+            Part::Counts(values, per_unit) => Signal::Counts { values, per_unit: *per_unit },
         }
     }
 }
@@ -315,10 +320,11 @@ impl Part {
 /// `signal` with all lines but those `kept` at rest.
 fn restrict(signal: Signal<'_, f32>, kept: Range<usize>) -> Part {
     let within = |line: u32| kept.contains(&(line as usize));
+    let keep = |(line, level): (usize, &f32)| if kept.contains(&line) { *level } else { 0.0 };
     match signal {
-        Signal::Analog(levels) => {
-            let keep = |(line, level): (usize, &f32)| if kept.contains(&line) { *level } else { 0.0 };
-            Part::Analog(levels.iter().enumerate().map(keep).collect())
+        Signal::Analog(levels) => Part::Analog(levels.iter().enumerate().map(keep).collect()),
+        Signal::Counts { values, per_unit } => {
+            Part::Counts(values.iter().enumerate().map(keep).collect(), per_unit)
         }
         Signal::Bits(lines) => Part::Bits(lines.iter().copied().filter(|line| within(*line)).collect()),
         Signal::Pulses { pulses, per_unit } => {

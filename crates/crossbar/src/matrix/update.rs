@@ -1,6 +1,6 @@
 //! How outer products of inputs and errors become pulses.
 
-use bitpulse_core::{Pulse, Rng, SeedPath, Signal, Signals, Update, rows};
+use bitpulse_core::{Accumulation, Accumulator, Pulse, Rng, SeedPath, Signal, Signals, Update, rows};
 use bitpulse_device::{WriteVerify, Writing};
 use rand::RngExt;
 
@@ -44,6 +44,16 @@ impl CrossbarMatrix {
                 }
                 self.write_change(true, &mut rng, at);
             }
+            Update::Accumulated { step, accumulation } => {
+                self.accumulate(inputs, errors, &mut rng, |product, _| product);
+                self.keep(step, accumulation);
+                match self.spec.write {
+                    Write::WriteVerify(verify) => self.write_memory(verify, at),
+                    Write::Rounded { stochastic } => self.write_change(stochastic, &mut rng, at),
+                    // Trains move weights by products; what is accumulated is a number already.
+                    Write::Trains(_) => self.write_change(true, &mut rng, at),
+                }
+            }
             Update::Exact { step } => match self.spec.write {
                 Write::Trains(trains) => {
                     for (sample, (input, error)) in (0..).zip(inputs.iter().zip(errors.iter())) {
@@ -86,25 +96,32 @@ impl CrossbarMatrix {
         let pulses = step / self.unit() / f64::from(row_phases) / f64::from(column_phases);
         let mut rows = std::mem::take(&mut self.scratch.rows);
         let mut columns = std::mem::take(&mut self.scratch.columns);
-        for row_phase in 1..=row_phases {
-            rows.clear();
-            match input {
-                Signal::Bits(lines) => rows.extend_from_slice(lines),
-                _ => input.for_each_active(|line, x| {
-                    if (x * f32::from(row_phases)).round() >= f32::from(row_phase) {
-                        rows.push(line as u32);
+        // Rows of negative counts meet the columns with their signs turned, in phases of their own.
+        let [_, negative] = input.signed_pulses();
+        let signs: &[f32] = if negative > 0 { &[1.0, -1.0] } else { &[1.0] };
+        for (turn, &sign) in (0..).zip(signs) {
+            for row_phase in 1..=row_phases {
+                for column_phase in 1..=column_phases {
+                    // Gates thin out both lists, so every phase draws them up anew.
+                    rows.clear();
+                    match input {
+                        Signal::Bits(lines) => rows.extend_from_slice(lines),
+                        _ => input.for_each_active(|line, x| {
+                            if (sign * x * f32::from(row_phases)).round() >= f32::from(row_phase) {
+                                rows.push(line as u32);
+                            }
+                        }),
                     }
-                }),
-            }
-            for column_phase in 1..=column_phases {
-                columns.clear();
-                error.for_each_active(|line, e| {
-                    if (e.abs() * f32::from(column_phases)).round() >= f32::from(column_phase) {
-                        columns.push(Pulse { line: line as u32, count: if e < 0.0 { -1 } else { 1 } });
-                    }
-                });
-                let at = at.index(u64::from(row_phase)).index(u64::from(column_phase));
-                self.pulse_often(&mut rows, &mut columns, pulses, rng, at);
+                    columns.clear();
+                    error.for_each_active(|line, e| {
+                        if (e.abs() * f32::from(column_phases)).round() >= f32::from(column_phase) {
+                            let count = if e * sign < 0.0 { -1 } else { 1 };
+                            columns.push(Pulse { line: line as u32, count });
+                        }
+                    });
+                    let at = at.index(turn * u64::from(row_phases) + u64::from(row_phase));
+                    self.pulse_often(&mut rows, &mut columns, pulses, rng, at.index(u64::from(column_phase)));
+                }
             }
         }
         self.scratch.rows = rows;
@@ -306,6 +323,17 @@ impl CrossbarMatrix {
         }
         self.scratch.active = rows;
         self.scratch.squares = columns;
+    }
+
+    /// Puts the batch's summed products into the digital accumulators, and what comes of them in place of the change.
+    fn keep(&mut self, step: f64, accumulation: Accumulation) {
+        let weights = self.shape.weights();
+        self.scratch.change.resize(weights, 0.0);
+        let accumulator = self.accumulator.get_or_insert_with(|| Accumulator::new(weights));
+        accumulator.add(&mut self.scratch.change, step, accumulation);
+        for row in 0..self.shape.inputs as u32 {
+            self.mark(row);
+        }
     }
 
     /// Rounds the accumulated change to whole pulses and gives them; none is left over.
