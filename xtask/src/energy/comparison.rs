@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::report::FIRST_SETTING;
-use crate::spec::{near_miss, parse_network};
+use crate::spec::{near_miss, parse_widths};
 use crate::workspace;
 
 /// Draws of every interval.
@@ -289,7 +289,7 @@ impl Settings {
 
     /// The widths of its layers; `None` of a network that is not given by widths alone.
     fn widths(&self) -> Option<Vec<usize>> {
-        parse_network(&self.network)
+        parse_widths(&self.network)
     }
 
     /// Whether its pulses have a price, or none is needed.
