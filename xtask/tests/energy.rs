@@ -352,6 +352,8 @@ fn runs_on_devices_are_priced_by_what_their_cells_did() {
     }
     assert!(joules("bs-memristor", "carry", "comparators") > 0.0);
     assert!(joules("hp-memristor", "forward", "ADC") > 0.0);
+    // A read counts for each of 7 and of 1 array, both digits and both devices of pairs: what is read at once.
+    assert_eq!(found["bs"]["activity"]["forward"]["reads"], 300 * 4 * (7 + 1));
     // A digital processor is priced by what the rule does, not by what cells did.
     let cmos = document(&["--network", "784-12-10"]);
     let whole = |document: &Json| {
@@ -361,6 +363,111 @@ fn runs_on_devices_are_priced_by_what_their_cells_did() {
     // The report of a sweep with both rules has the section.
     let page = fs::read_to_string(out.join("report.html")).expect("the report is there");
     assert!(page.contains("id=\"energy\""));
+    assert!(page.contains("Events were counted on simulated devices (taox-hfox)"));
+}
+
+/// Settings of a run of bits on devices, and an activity of 10 samples with reads alone: two forward phases and one
+/// backward phase a sample, on 14 and 3 arrays of 128 x 128, for each of the four devices of a weight.
+fn on_devices(device: &str) -> (Json, Activity) {
+    let mut columns = columns("bs", "bs");
+    for (key, value) in [
+        ("device", json!(device)),
+        ("array-size", json!(128)),
+        ("mapping", json!("pair")),
+        ("digits", json!("positional")),
+        ("digit-count", json!(2)),
+    ] {
+        columns[key] = value;
+    }
+    let mut activity = Activity { samples: 10, ..Activity::default() };
+    activity.forward.reads = 10 * 4 * (14 + 3);
+    activity.backward.reads = 10 * 4 * 3;
+    (columns, activity)
+}
+
+/// A backward read is of the arrays behind the first matrix alone: all of them at once.
+#[test]
+fn arrays_that_are_read_together_take_one_read_in_both_directions() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let (columns, activity) = on_devices("taox-hfox");
+    let file = folder.path().join("result.json");
+    fs::write(&file, json!({"columns": columns, "activity": activity}).to_string()).expect("written");
+    let found = document(&[file.to_str().expect("UTF-8")]);
+    let bill = &found["architectures"]["bs-memristor"];
+    let seconds = bill["seconds_per_training_sample"]["nominal"].as_f64().expect("a number");
+    // Three phases of 5 ns.
+    assert!((seconds / 15e-9 - 1.0).abs() < 1e-9, "{seconds:e} s");
+    // Four cells a weight, each of the area that the price list gives.
+    let technology =
+        fs::read_to_string(data("technologies/cmos-32nm.toml")).expect("the price list is there");
+    let technology =
+        bitpulse_energy::Technology::from_toml("cmos-32nm.toml", &technology).expect("it is sound");
+    let cell = technology.constant("cell.area").expect("it has a price").range.nominal;
+    let cells = 4.0 * (785.0 * 256.0 + 257.0 * 10.0);
+    let area = bill["area_by_component_um2"]["cells"]["nominal"].as_f64().expect("a number");
+    assert!((area / (cells * cell) - 1.0).abs() < 1e-9, "{area} um2");
+}
+
+/// Runs on a device without pulses of its own are priced as another: by the conductances that were summed where both have
+/// the same window, by the mean of the other where not.
+#[test]
+fn runs_on_a_device_without_a_price_are_priced_as_another_and_it_is_said() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let (columns, mut activity) = on_devices("mod");
+    (activity.forward.driven_cells, activity.forward.driven_siemens) = (1000, 3e-3);
+    (activity.update.set_pulses, activity.update.set_siemens) = (40, 1e-4);
+    let file = folder.path().join("result.json");
+    fs::write(&file, json!({"columns": columns, "activity": activity}).to_string()).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    energy(&[file])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("device mod: the pulses have no amplitude or width"));
+    energy(&[file, "--device", "taox-hfox"]).assert().success().stdout(predicate::str::contains(
+        "counted on mod, priced with the pulses of taox-hfox; their windows are the same",
+    ));
+    let joules = |device: &str, pass: &str, component: &str| {
+        let found = document(&[file, "--device", device]);
+        assert_eq!(found["counted_on"], json!({"device": "mod", "same_window": device == "taox-hfox"}));
+        let bill = &found["architectures"]["bs-memristor"]["by_pass"][pass]["components"][component];
+        10.0 * bill["nominal"].as_f64().expect("a number")
+    };
+    let close = |found: f64, wanted: f64| (found / wanted - 1.0).abs() < 1e-9;
+    // 0.2 V for 5 ns; 1.6 V for 50 ns; 5 V for 5 us, on the middle of 246 nS and 12.3 uS.
+    assert!(close(joules("taox-hfox", "forward", "cells"), 3e-3 * 0.04 * 5e-9));
+    assert!(close(joules("taox-hfox", "update", "pulses"), 1e-4 * 1.6 * 1.6 * 50e-9));
+    let middle = 0.5 * (246e-9 + 12.3e-6);
+    assert!(close(joules("epiram", "forward", "cells"), 1000.0 * middle * 0.04 * 5e-9));
+    assert!(close(joules("epiram", "update", "pulses"), 40.0 * middle * 25.0 * 5e-6));
+}
+
+/// Networks that are not given by widths have no price, and it is said.
+#[test]
+fn networks_of_other_layers_are_left_out() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let file = folder.path().join("result.json");
+    let mut columns = columns("bs", "bs");
+    columns["network"] = json!("cnn-small");
+    fs::write(&file, json!({"columns": columns, "activity": Activity::default()}).to_string())
+        .expect("written");
+    energy(&[file.to_str().expect("UTF-8")]).assert().code(2).stdout("").stderr(
+        predicate::str::contains("Not priced: machines are of fully connected layers")
+            .and(predicate::str::contains("cnn-small is not")),
+    );
+    sweep(folder.path());
+    let rows = folder.path().join("results.csv");
+    let before = fs::read_to_string(&rows).expect("written above");
+    let odd = "cnn-1,bs,cnn-small,software,2,bits,bs,bs,bs,accumulated\n";
+    fs::write(&rows, before.replace("\nbs-1,", &format!("\n{odd}bs-1,"))).expect("written");
+    let activities = folder.path().join("activity.json");
+    let mut counts: Json =
+        serde_json::from_str(&fs::read_to_string(&activities).expect("written above")).expect("it is JSON");
+    counts["cnn-1"] = counts["bs-1"].clone();
+    fs::write(&activities, counts.to_string()).expect("written");
+    let found = document(&[folder.path().to_str().expect("UTF-8")]);
+    assert_eq!(found["network"], "784-256-10");
+    assert_eq!(found["bs"]["counted"]["runs"], 1);
+    assert_eq!(found["left_out"], json!(["bs (cnn-small, software), runs: 1"]));
 }
 
 const WIDTHS: [usize; 3] = [40, 30, 5];

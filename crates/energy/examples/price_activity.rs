@@ -30,7 +30,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     converted.dac.by_bits[7] = 100;
     converted.adc.by_bits[7] = 256;
 
-    let machines = scenario.architectures(&device, &[784, 256, 10], Recorded::Arrays { at_once: 1.0 });
+    let machines = scenario.architectures(
+        &device,
+        &[784, 256, 10],
+        Recorded::Arrays { forward_at_once: 1.0, backward_at_once: 1.0 },
+    );
     let bill = |forward: PassActivity, machine: usize| {
         price(&Activity { samples: 1, forward, ..Activity::default() }, &machines[machine], &technology)
     };

@@ -102,8 +102,10 @@ pub enum Recorded {
     Matrices,
     /// As simulated hardware counts: cell by cell, conversion by conversion, array by array.
     Arrays {
-        /// Arrays that are read at the same time, each of them counted as a read.
-        at_once: f64,
+        /// Arrays that are read at the same time in a forward read, each of them counted as a read.
+        forward_at_once: f64,
+        /// The same in a backward read, of which the first matrix has none.
+        backward_at_once: f64,
     },
 }
 

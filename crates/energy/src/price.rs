@@ -218,7 +218,8 @@ impl<'a> Biller<'a> {
         } else {
             let conductance = self.of_device("conductance");
             let mut factors = vec![(conductance.as_str(), 1), ("read-voltage", 2), ("read-time", 1)];
-            if !machine.one_bit {
+            // A carry drives its line fully.
+            if !machine.one_bit && pass != Pass::Carry {
                 factors.push(("level-square", 1));
             }
             self.charge(pass, "cells", cells, &factors);
@@ -232,7 +233,8 @@ impl<'a> Biller<'a> {
     fn reads_in_turn(&self, pass: Pass) -> f64 {
         let reads = self.pass(pass).reads as f64;
         match (self.architecture.plant.recorded, pass) {
-            (Recorded::Arrays { at_once }, Pass::Forward | Pass::Backward) => reads / at_once,
+            (Recorded::Arrays { forward_at_once, .. }, Pass::Forward) => reads / forward_at_once,
+            (Recorded::Arrays { backward_at_once, .. }, Pass::Backward) => reads / backward_at_once,
             _ => reads,
         }
     }
@@ -318,6 +320,11 @@ impl<'a> Biller<'a> {
         }
     }
 
+    /// Whether a pulse that was counted is an exact change of a weight in software.
+    fn is_exact(&self, machine: Memristor) -> bool {
+        !machine.one_bit && self.architecture.plant.recorded == Recorded::Matrices
+    }
+
     /// Energy and time of programming pulses.
     fn cells_written(&mut self, pass: Pass, machine: Memristor) {
         let counts = self.pass(pass);
@@ -331,7 +338,7 @@ impl<'a> Biller<'a> {
             let voltage = self.of_device(&format!("{polarity}-voltage"));
             let time = self.of_device(&format!("{polarity}-time"));
             // An exact change is written with as many pulses as the machine needs for it; whole pulses are counted.
-            let exact = !machine.one_bit && siemens == 0.0;
+            let exact = self.is_exact(machine);
             let mut cell = vec![(voltage.as_str(), 2), (time.as_str(), 1)];
             let mut line = vec![("cell-line.capacitance", 1), (voltage.as_str(), 2)];
             if exact {
@@ -362,7 +369,7 @@ impl<'a> Biller<'a> {
             };
             for time in [set_time, reset_time] {
                 let mut factors = vec![(time.as_str(), 1)];
-                if !machine.one_bit && counts.set_siemens + counts.reset_siemens == 0.0 {
+                if self.is_exact(machine) {
                     factors.push(("pulses-per-change", 1));
                 }
                 self.wait(pass, "pulses", slots, &factors);

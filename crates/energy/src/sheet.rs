@@ -275,6 +275,11 @@ impl<'a> Reader<'a> {
         };
         self.only(key, table, &["value", "source", "node", "voltage", "scaled"]);
         let source = self.source(key, table, &value.span());
+        if let Some(found) = table.get("voltage")
+            && let Err(message) = number(found.get_ref(), Dimension::Voltage)
+        {
+            self.problem(&format!("{key}.voltage"), &found.span(), message);
+        }
         let number = match table.get("value") {
             None => {
                 self.problem(&format!("{key}.value"), &value.span(), "is missing");
@@ -292,7 +297,14 @@ impl<'a> Reader<'a> {
             Some(value) => Some(self.nanometres(&format!("{key}.node"), value)?),
             None => None,
         };
-        let scaled = table.get("scaled").is_some_and(|value| value.get_ref().as_bool() == Some(true));
+        let scaled = match table.get("scaled").map(|found| (found.get_ref().as_bool(), found.span())) {
+            None => false,
+            Some((Some(scaled), _)) => scaled,
+            Some((None, at)) => {
+                self.problem(&format!("{key}.scaled"), &at, "must be true or false");
+                return None;
+            }
+        };
         let (mut number, at) = number?;
         if number <= 0.0 {
             self.problem(&format!("{key}.value"), &at, "must be more than 0");

@@ -68,8 +68,12 @@ fn pair() -> impl Strategy<Value = (Activity, Activity)> {
 }
 
 fn bill(activity: &Activity, name: &str) -> Bill {
-    price(activity, &machine(name, Recorded::Arrays { at_once: 1.0 }), &technology("cmos-32nm"))
-        .expect("everything has a price")
+    price(
+        activity,
+        &machine(name, Recorded::Arrays { forward_at_once: 1.0, backward_at_once: 1.0 }),
+        &technology("cmos-32nm"),
+    )
+    .expect("everything has a price")
 }
 
 fn close(a: f64, b: f64) -> bool {

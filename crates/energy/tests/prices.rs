@@ -36,7 +36,7 @@ fn conductances_that_a_simulation_summed_are_priced_as_they_are() {
     };
     for name in ["bs-memristor", "hp-memristor"] {
         let activity = Activity { forward: forward.clone(), update: update.clone(), ..Activity::default() };
-        let bill = bill(activity, name, Recorded::Arrays { at_once: 1.0 });
+        let bill = bill(activity, name, Recorded::Arrays { forward_at_once: 1.0, backward_at_once: 1.0 });
         // No mean conductance, no mean square, no assumed number of pulses enters.
         assert_relative_eq!(joules(&bill, Pass::Forward, "cells"), 3e-3 * READ, max_relative = 1e-12);
         assert_relative_eq!(joules(&bill, Pass::Update, "pulses"), 3e-4 * PULSE, max_relative = 1e-12);
@@ -61,8 +61,11 @@ fn where_there_are_none_the_middle_of_the_window_stands_for_them() {
     assert_relative_eq!(cells, level_square, max_relative = 1e-12);
     // Simulated hardware counts cells, not weights.
     let forward = PassActivity { driven_cells: 1000, ..PassActivity::default() };
-    let counted =
-        bill(Activity { forward, ..Activity::default() }, "bs-memristor", Recorded::Arrays { at_once: 1.0 });
+    let counted = bill(
+        Activity { forward, ..Activity::default() },
+        "bs-memristor",
+        Recorded::Arrays { forward_at_once: 1.0, backward_at_once: 1.0 },
+    );
     assert_relative_eq!(
         joules(&counted, Pass::Forward, "cells"),
         1000.0 * 5.5e-6 * READ,
@@ -79,13 +82,13 @@ fn converters_are_priced_by_their_bits_and_software_by_the_arrays_it_would_take(
     let bill_of = |forward: &PassActivity, recorded| {
         bill(Activity { forward: forward.clone(), ..Activity::default() }, "hp-memristor", recorded)
     };
-    let counted = bill_of(&forward, Recorded::Arrays { at_once: 1.0 });
+    let counted = bill_of(&forward, Recorded::Arrays { forward_at_once: 1.0, backward_at_once: 1.0 });
     let adc = 100.0 * 1.667e-12 + 10.0 * 0.79e-12;
     assert_relative_eq!(joules(&counted, Pass::Forward, "ADC"), adc, max_relative = 1e-12);
     assert_relative_eq!(joules(&counted, Pass::Forward, "DAC"), 50.0 * 0.291e-12, max_relative = 1e-12);
     assert_relative_eq!(joules(&counted, Pass::Forward, "partial sums"), 0.0);
     forward.adds = 20;
-    let added = bill_of(&forward, Recorded::Arrays { at_once: 1.0 });
+    let added = bill_of(&forward, Recorded::Arrays { forward_at_once: 1.0, backward_at_once: 1.0 });
     assert_relative_eq!(joules(&added, Pass::Forward, "partial sums"), 20.0 * 21e-15, max_relative = 1e-12);
     let mut software = PassActivity::default();
     software.adc.unquantised = 266;
@@ -116,8 +119,11 @@ fn a_carry_pays_for_its_reads_decisions_pulses_and_counters() {
         ..PassActivity::default()
     };
     carry.adc.by_bits[7] = 3;
-    let bill =
-        bill(Activity { carry, ..Activity::default() }, "bs-memristor", Recorded::Arrays { at_once: 1.0 });
+    let bill = bill(
+        Activity { carry, ..Activity::default() },
+        "bs-memristor",
+        Recorded::Arrays { forward_at_once: 1.0, backward_at_once: 1.0 },
+    );
     for (component, expected) in [
         ("cells", 1e-3 * READ),
         // Lines of 256 cells cross two arrays, those of 10 one: 785 and 257 lines.
@@ -190,8 +196,9 @@ fn what_has_no_area_is_named_beside_what_has() {
     let forward = PassActivity { random_bits: 784, ..PassActivity::default() };
     let update = PassActivity { counter_steps: 3, ..PassActivity::default() };
     let counting = Activity { forward, update, ..Activity::default() };
-    let [plain, counting] = [Activity::default(), counting]
-        .map(|activity| bill(activity, "bs-memristor", Recorded::Arrays { at_once: 1.0 }));
+    let [plain, counting] = [Activity::default(), counting].map(|activity| {
+        bill(activity, "bs-memristor", Recorded::Arrays { forward_at_once: 1.0, backward_at_once: 1.0 })
+    });
     assert!(plain.unpriced_area.is_empty(), "{:?}", plain.unpriced_area);
     assert_eq!(counting.unpriced_area, ["random bits"]);
     // A counter of 495 um2 for each of 203,530 weights.
@@ -204,14 +211,16 @@ fn what_has_no_area_is_named_beside_what_has() {
 
 #[test]
 fn arrays_that_are_read_at_once_take_no_longer_than_one() {
-    let forward = PassActivity { reads: 140, ..PassActivity::default() };
-    let seconds = |at_once: f64| {
-        let activity = Activity { forward: forward.clone(), ..Activity::default() };
-        bill(activity, "bs-memristor", Recorded::Arrays { at_once }).seconds_per_sample().nominal
+    let reads = PassActivity { reads: 140, ..PassActivity::default() };
+    let seconds = |forward_at_once: f64, backward_at_once: f64| {
+        let activity = Activity { forward: reads.clone(), backward: reads.clone(), ..Activity::default() };
+        let recorded = Recorded::Arrays { forward_at_once, backward_at_once };
+        bill(activity, "bs-memristor", recorded).seconds_per_sample().nominal
     };
     // 10 samples, 5 ns a read.
-    assert_relative_eq!(seconds(1.0), 14.0 * 5e-9, max_relative = 1e-12);
-    assert_relative_eq!(seconds(14.0), 5e-9, max_relative = 1e-12);
+    assert_relative_eq!(seconds(1.0, 1.0), 28.0 * 5e-9, max_relative = 1e-12);
+    assert_relative_eq!(seconds(14.0, 1.0), 15.0 * 5e-9, max_relative = 1e-12);
+    assert_relative_eq!(seconds(14.0, 7.0), 3.0 * 5e-9, max_relative = 1e-12);
 }
 
 #[test]

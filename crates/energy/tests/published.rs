@@ -52,7 +52,7 @@ fn an_array_read_of_isaac() {
             cells_per_weight: 1.0,
             columns_per_adc: 128.0,
             mac_units: 1.0,
-            recorded: Recorded::Arrays { at_once: 1.0 },
+            recorded: Recorded::Arrays { forward_at_once: 1.0, backward_at_once: 1.0 },
         },
         constants: vec![
             constant("read-voltage", Dimension::Voltage, 1.0),
@@ -98,7 +98,7 @@ fn the_read_energy_of_neurosim() {
             cells_per_weight: 1.0,
             columns_per_adc: 16.0,
             mac_units: 1.0,
-            recorded: Recorded::Arrays { at_once: 1.0 },
+            recorded: Recorded::Arrays { forward_at_once: 1.0, backward_at_once: 1.0 },
         },
         constants: vec![
             constant("read-voltage", Dimension::Voltage, 0.5),

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::report::FIRST_SETTING;
-use crate::spec::near_miss;
+use crate::spec::{near_miss, parse_widths};
 use crate::workspace;
 
 /// Draws of every interval.
@@ -69,16 +69,25 @@ impl Counted {
 pub struct Work {
     pub activity: Activity,
     pub recorded: Recorded,
-    /// Word lines and bit lines of a simulated array, where the simulation had its own.
-    array: Option<usize>,
+    /// The arrays of the simulation, where there was one.
+    arrays: Option<Arrays>,
     /// Where it was counted; `None` when it was reckoned from rates.
     pub counted: Option<Counted>,
+}
+
+/// Simulated arrays.
+#[derive(Clone, Copy, Debug)]
+struct Arrays {
+    /// Word lines and bit lines of one.
+    size: usize,
+    /// Devices of a weight, all digits together.
+    devices: f64,
 }
 
 impl Work {
     fn reckoned(widths: &[usize], signals: Signals, rates: Rates) -> Self {
         let activity = counts::expected(widths, signals, rates, RECKONED);
-        Self { activity, recorded: Recorded::Matrices, array: None, counted: None }
+        Self { activity, recorded: Recorded::Matrices, arrays: None, counted: None }
     }
 
     /// Software has no low digits to carry from: what hardware would do is reckoned.
@@ -101,8 +110,42 @@ pub struct Comparison {
     pub bs: Work,
     pub hp: Work,
     pub bills: Vec<Bill>,
+    /// The device that runs were on, where it is not the one that is priced.
+    pub foreign: Option<Foreign>,
     /// Rules of a sweep that are not priced, each with the number of its runs, device and network.
     pub left_out: Vec<String>,
+}
+
+/// A device that runs were on, priced as if it were another.
+#[derive(Clone, Debug)]
+pub struct Foreign {
+    pub name: String,
+    /// Whether the windows are the same, so that the conductances that were summed are those of the priced device too.
+    pub same_window: bool,
+}
+
+impl Foreign {
+    /// What was priced as what.
+    pub fn sentence(&self, priced: &str) -> String {
+        let Self { name, same_window } = self;
+        let conductances = if *same_window {
+            "their windows are the same, so conductances are those that were summed"
+        } else {
+            "their windows differ, so every cell and pulse counts with the mean conductance of the latter"
+        };
+        format!("counted on {name}, priced with the pulses of {priced}; {conductances}")
+    }
+}
+
+/// What can be said of the energy of a sweep.
+#[derive(Debug)]
+pub enum OfSweep {
+    /// Nothing: it is not a comparison of the two rules.
+    Nothing,
+    /// Why it has no price.
+    Unpriced(String),
+    /// Its prices.
+    Priced(Box<Comparison>),
 }
 
 /// A ratio with its interval.
@@ -161,6 +204,12 @@ struct Settings {
     /// 0 where a matrix is one array.
     #[serde(rename = "array-size", default)]
     array_size: usize,
+    #[serde(default)]
+    mapping: String,
+    #[serde(default)]
+    digits: String,
+    #[serde(rename = "digit-count", default = "one")]
+    digit_count: f64,
     /// All columns from the first setting on; of a run by itself, nothing.
     #[serde(skip)]
     all: csv::StringRecord,
@@ -226,7 +275,7 @@ impl Settings {
         self.sweep == other.sweep
             && self.rule == other.rule
             && self.kind() == other.kind()
-            && self.widths() == other.widths()
+            && self.network == other.network
             && self.device == other.device
             && self.all == other.all
     }
@@ -238,25 +287,64 @@ impl Settings {
         self.dataset == "mnist" && self.input == "bits" && self.hidden_error == "sign" && pulses == [1.0; 4]
     }
 
-    fn widths(&self) -> Vec<usize> {
-        self.network.split('-').filter_map(|width| width.parse().ok()).collect()
+    /// The widths of its layers; `None` of a network that is not given by widths alone.
+    fn widths(&self) -> Option<Vec<usize>> {
+        parse_widths(&self.network)
     }
 
-    /// How its activity was counted, and the size of an array where that is simulated.
-    fn recorded(&self, activity: &Activity) -> (Recorded, Option<usize>) {
+    /// Whether its pulses have a price, or none is needed.
+    fn has_priced_device(&self) -> bool {
+        self.device == "software" || device(Path::new(&self.device)).is_ok()
+    }
+
+    /// How its activity was counted, and the arrays where those are simulated.
+    fn recorded(&self, widths: &[usize]) -> (Recorded, Option<Arrays>) {
         if self.device == "software" {
             return (Recorded::Matrices, None);
         }
-        let pulses = |bits: bool, pulses: f64| if bits { pulses } else { 1.0 };
-        let widths = self.widths();
-        let hidden = widths.len().saturating_sub(2) as f64;
-        let phases = pulses(self.input == "bits", self.input_pulses)
-            + hidden * pulses(self.forward == "bs", self.forward_pulses);
-        let reads = activity.forward.reads as f64 / activity.samples as f64;
         let whole = widths.iter().max().map_or(1, |width| width + 1);
         let size = if self.array_size > 0 { self.array_size } else { whole };
-        (Recorded::Arrays { at_once: (reads / phases).max(1.0) }, Some(size))
+        let of_digit = if matches!(self.mapping.as_str(), "pair" | "one-sided") { 2.0 } else { 1.0 };
+        let digits = match self.digits.as_str() {
+            "positional" => self.digit_count,
+            "transfer" | "buffered-transfer" => 2.0,
+            _ => 1.0,
+        };
+        let devices = of_digit * digits;
+        // A read counts once for every array of its matrix, so what is read at once is the mean over matrices, each as
+        // often as it is read.
+        let tiles = |pair: &[usize]| ((pair[0] + 1).div_ceil(size) * pair[1].div_ceil(size)) as f64;
+        let pulses = |bits: bool, pulses: f64| if bits { pulses } else { 1.0 };
+        let phases = |layer: usize| match layer {
+            0 => pulses(self.input == "bits", self.input_pulses),
+            _ => pulses(self.forward == "bs", self.forward_pulses),
+        };
+        let matrices = || widths.windows(2).enumerate();
+        let mean = |reads: f64, phases: f64| if phases > 0.0 { devices * reads / phases } else { 1.0 };
+        let forward_at_once = mean(
+            matrices().map(|(layer, pair)| phases(layer) * tiles(pair)).sum(),
+            matrices().map(|(layer, _)| phases(layer)).sum(),
+        );
+        let backward_at_once = mean(
+            matrices().skip(1).map(|(_, pair)| tiles(pair)).sum(),
+            widths.len().saturating_sub(2) as f64,
+        );
+        (Recorded::Arrays { forward_at_once, backward_at_once }, Some(Arrays { size, devices }))
     }
+}
+
+/// What there is of each rule, network and device, with the number of its runs.
+fn list<'a>(settings: impl Iterator<Item = &'a Settings>) -> Vec<String> {
+    let mut runs: BTreeMap<String, usize> = BTreeMap::new();
+    for Settings { rule, network, device, .. } in settings {
+        *runs.entry(format!("{rule} ({network}, {device})")).or_default() += 1;
+    }
+    runs.into_iter().map(|(what, runs)| format!("{what}, runs: {runs}")).collect()
+}
+
+/// The values of a key, each once, in order.
+fn names<'a>(values: impl Iterator<Item = &'a str>) -> String {
+    values.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
 }
 
 impl Comparison {
@@ -284,7 +372,12 @@ impl Comparison {
             .filter(|record| rules.is_empty() || rules.contains(&record.settings.rule))
             .collect();
         let Some(comparison) = Self::of_records(choice, &picked, network)? else {
-            let found: BTreeSet<String> = picked.iter().map(|record| record.settings.signals()).collect();
+            let of_widths = |record: &&Record| record.settings.widths().is_some();
+            if picked.iter().find(of_widths).is_none() {
+                bail!("{}: {}", path.display(), not_of_widths(&picked));
+            }
+            let found: BTreeSet<String> =
+                picked.iter().filter(of_widths).map(|record| record.settings.signals()).collect();
             bail!(
                 "{}: no run{} is all binary (forward, error and update = bs, derivative = bs or coincidence), or all high \
                  precision from analog pixels; there is {}",
@@ -296,28 +389,44 @@ impl Comparison {
         Ok(comparison)
     }
 
-    /// As [`Comparison::counted`], of a sweep that has runs of both rules; `None` of one that has not.
-    pub fn of_sweep(choice: &Choice, folder: &Path) -> Result<Option<Self>> {
+    /// As [`Comparison::counted`], of a sweep that has runs of both rules.
+    pub fn of_sweep(choice: &Choice, folder: &Path) -> Result<OfSweep> {
         if !folder.join(ACTIVITIES).is_file() {
-            return Ok(None);
+            return Ok(OfSweep::Nothing);
         }
-        let records = of_folder(folder)?;
-        let is_of = |kind| records.iter().any(|record| record.settings.kind() == Some(kind));
-        // Pulses that no source describes have no price, which is no fault of the sweep.
-        let unpriced = |Record { settings: Settings { device: on, .. }, .. }: &Record| {
-            on != "software" && device(Path::new(on)).is_err()
+        let (known, odd): (Vec<_>, Vec<_>) =
+            of_folder(folder)?.into_iter().partition(|record| record.settings.widths().is_some());
+        let has_both = |records: &[Record]| {
+            let is_of = |kind| records.iter().any(|record| record.settings.kind() == Some(kind));
+            is_of(Kind::Bs) && is_of(Kind::Hp)
         };
-        if is_of(Kind::Bs) && is_of(Kind::Hp) && !records.iter().any(unpriced) {
-            Self::of_records(choice, &records, None)
-        } else {
-            Ok(None)
+        if !has_both(&known) {
+            return Ok(if odd.is_empty() {
+                OfSweep::Nothing
+            } else {
+                OfSweep::Unpriced(format!("{}.", not_of_widths(&odd)))
+            });
         }
+        // Pulses that no source describes have no price, which is no fault of the sweep.
+        let (priced, unpriced): (Vec<_>, Vec<_>) =
+            known.into_iter().partition(|record| record.settings.has_priced_device());
+        let comparison = if has_both(&priced) { Self::of_records(choice, &priced, None)? } else { None };
+        let Some(mut comparison) = comparison else {
+            let devices = names(unpriced.iter().map(|record| record.settings.device.as_str()));
+            return Ok(OfSweep::Unpriced(format!(
+                "Not priced: no source gives amplitude and width of the pulses of {devices}. `cargo xtask energy FOLDER \
+                 --device NAME` prices them with the pulses of another device."
+            )));
+        };
+        comparison.left_out.extend(list(unpriced.iter().chain(&odd).map(|record| &record.settings)));
+        Ok(OfSweep::Priced(Box::new(comparison)))
     }
 
     fn of_records(choice: &Choice, records: &[Record], network: Option<&[usize]>) -> Result<Option<Self>> {
         let usable = |record: &&Record| {
             let settings = &record.settings;
-            settings.kind().is_some() && network.is_none_or(|widths| settings.widths() == widths)
+            let widths = settings.widths().filter(|widths| network.is_none_or(|wanted| widths == wanted));
+            settings.kind().is_some() && widths.is_some()
         };
         // The first that meets the other rule in its own sweep; without one, the first.
         let meets = |record: &&Record| {
@@ -334,21 +443,25 @@ impl Comparison {
         let Some(first) = found else {
             return Ok(None);
         };
-        let widths = first.settings.widths();
+        let Some(widths) = first.settings.widths() else {
+            return Ok(None);
+        };
         let on = &first.settings.device;
         // Of several rules of a kind, those like the first, of the same sweep where it has any.
         let first_of = |kind: Kind| {
             let fits = |record: &&Record| {
                 let settings = &record.settings;
-                settings.kind() == Some(kind) && settings.widths() == widths && settings.device == *on
+                settings.kind() == Some(kind)
+                    && settings.network == first.settings.network
+                    && settings.device == *on
             };
             let own = |record: &&Record| record.settings.sweep == first.settings.sweep;
             records.iter().filter(fits).find(own).or_else(|| records.iter().find(fits))
         };
         let of = |kind: Kind| {
             let first = first_of(kind)?;
-            let (recorded, array) = first.settings.recorded(&first.activity);
-            let mut work = Work { activity: Activity::default(), recorded, array, counted: None };
+            let (recorded, arrays) = first.settings.recorded(&widths);
+            let mut work = Work { activity: Activity::default(), recorded, arrays, counted: None };
             let mut counted = Counted {
                 rule: first.settings.rule.clone(),
                 tells_rates: recorded == Recorded::Matrices && first.settings.one_pulse_a_signal(),
@@ -366,22 +479,31 @@ impl Comparison {
             work.counted = Some(counted);
             Some(work)
         };
-        let (bs, hp) = (of(Kind::Bs), of(Kind::Hp));
-        let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
+        let (mut bs, mut hp) = (of(Kind::Bs), of(Kind::Hp));
         let firsts = [first_of(Kind::Bs), first_of(Kind::Hp)];
-        for Record { settings, .. } in records {
-            if !firsts.iter().flatten().any(|first| settings.is_like(&first.settings)) {
-                let Settings { rule, network, device, .. } = settings;
-                *left_out.entry(format!("{rule} ({network}, {device})")).or_default() += 1;
+        let others = records.iter().map(|record| &record.settings);
+        let others =
+            others.filter(|settings| !firsts.iter().flatten().any(|first| settings.is_like(&first.settings)));
+        let left_out = list(others);
+        let mut choice = choice.clone();
+        let mut foreign = None;
+        if on != "software" {
+            let as_if = choice.device.get_or_insert_with(|| on.into());
+            if as_if != Path::new(on) {
+                let [one, other] = [preset(as_if)?, preset(Path::new(on))?].map(|preset| {
+                    let window = preset.window();
+                    [window.g_min, window.g_max]
+                });
+                let same_window = one == other;
+                foreign = Some(Foreign { name: on.clone(), same_window });
+                for work in [&mut bs, &mut hp].into_iter().flatten().filter(|_| !same_window) {
+                    forget_conductances(&mut work.activity);
+                }
             }
         }
-        let mut choice = choice.clone();
-        if on != "software" && choice.device.is_none() {
-            choice.device = Some(on.into());
-        }
         let mut comparison = Self::new(&choice, &widths, bs, hp)?;
-        comparison.left_out =
-            left_out.into_iter().map(|(what, runs)| format!("{what}, runs: {runs}")).collect();
+        comparison.left_out = left_out;
+        comparison.foreign = foreign;
         Ok(Some(comparison))
     }
 
@@ -401,6 +523,7 @@ impl Comparison {
             bs,
             hp,
             bills: Vec::new(),
+            foreign: None,
             left_out: Vec::new(),
         };
         comparison.bills = comparison.price(&comparison.technology, |_| {})?;
@@ -426,8 +549,9 @@ impl Comparison {
                     .into_iter()
                     .find(|machine| machine.name == name)
                     .with_context(|| format!("no machine {name}"))?;
-                if let Some(size) = work.array {
-                    (machine.plant.rows, machine.plant.columns) = (size, size);
+                if let Some(Arrays { size, devices }) = work.arrays {
+                    let plant = &mut machine.plant;
+                    (plant.rows, plant.columns, plant.cells_per_weight) = (size, size, devices);
                 }
                 change(&mut machine);
                 Ok(price(&work.activity, &machine, technology)?)
@@ -613,6 +737,22 @@ impl Comparison {
     }
 }
 
+/// Why networks that are not given by widths have no price.
+fn not_of_widths(records: &[Record]) -> String {
+    let networks = names(records.iter().map(|record| record.settings.network.as_str()));
+    format!(
+        "Not priced: machines are of fully connected layers, given by widths as in 784-256-10, and {networks} is not"
+    )
+}
+
+/// Leaves out the conductances of another device, so that cells count with the mean of the one that is priced.
+fn forget_conductances(activity: &mut Activity) {
+    let Activity { forward, backward, update, carry, .. } = activity;
+    for pass in [forward, backward, update, carry] {
+        (pass.driven_siemens, pass.set_siemens, pass.reset_siemens) = (0.0, 0.0, 0.0);
+    }
+}
+
 /// What a sweep keeps of the activity of its runs, beside its tables.
 const ACTIVITIES: &str = "activity.json";
 /// What a run keeps in its own folder, and its learning curve.
@@ -708,12 +848,17 @@ fn scenario(name: &Path) -> Result<Scenario> {
     Ok(Scenario::from_toml(&file, &text)?)
 }
 
-fn device(name: &Path) -> Result<Device> {
+/// The preset called `name`, in data/devices or a file.
+fn preset(name: &Path) -> Result<bitpulse_device::Device> {
     let (file, text) = find("devices", name)?;
-    let preset = bitpulse_device::Device::from_toml(&text).with_context(|| file.clone())?;
-    priced(&preset).with_context(|| {
+    bitpulse_device::Device::from_toml(&text).with_context(|| file.clone())
+}
+
+fn device(name: &Path) -> Result<Device> {
+    priced(&preset(name)?).with_context(|| {
         format!(
-            "{file}: the pulses have no amplitude or width, so they have no price; --device names another device to price by"
+            "device {}: the pulses have no amplitude or width, so they have no price; --device names another device to price by",
+            name.display()
         )
     })
 }

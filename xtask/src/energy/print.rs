@@ -47,6 +47,9 @@ pub fn document(comparison: &Comparison, accuracy: f64) -> Json {
         "network": comparison.widths.iter().map(ToString::to_string).collect::<Vec<_>>().join("-"),
         "bs": of_work(&comparison.bs),
         "hp": of_work(&comparison.hp),
+        "counted_on": comparison.foreign.as_ref().map(|foreign| {
+            json!({"device": foreign.name, "same_window": foreign.same_window})
+        }),
         "left_out": comparison.left_out,
         "draws": DRAWS,
         "architectures": architectures,
@@ -159,6 +162,9 @@ fn write_tables(out: &mut String, comparison: &Comparison, accuracy: f64) -> std
             )?,
             None => writeln!(out, "{name}: reckoned from the rates of the scenario")?,
         }
+    }
+    if let Some(foreign) = &comparison.foreign {
+        writeln!(out, "{}", foreign.sentence(&comparison.device.name))?;
     }
     if !comparison.left_out.is_empty() {
         writeln!(

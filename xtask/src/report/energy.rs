@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
+use bitpulse_core::Activity;
 use bitpulse_device::load_folder;
 use bitpulse_energy::counts::{Rates, Signals};
 use bitpulse_energy::{Dimension, Kind, Pass, Swing};
@@ -15,7 +16,7 @@ use plotters::style::text_anchor::HPos;
 
 use super::figure::{Axis, Hover, Ink, Numbers, Panel, Point, Series, Spread, WIDTH, body_of, finish, size};
 use crate::energy::comparison::{
-    CLAIMS, Choice, Comparison, DRAWS, Found, PARTS, REFERENCE, priced, technology,
+    CLAIMS, Choice, Comparison, DRAWS, Found, OfSweep, PARTS, REFERENCE, priced, technology,
 };
 use crate::energy::print::{times, verdicts};
 use crate::plot::{AXIS, COOL, GRID, QUIET, TEXT, UNIT, WARM, label_style, small, words};
@@ -44,8 +45,10 @@ const DRAWN: [&str; 4] = [REFERENCE, "hp-memristor", "hp-cmos-fp32", "bnn-cmos"]
 
 /// The section of the sweep in `dir`; nothing where it has not both rules.
 pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
-    let Some(found) = Comparison::of_sweep(&Choice::default(), dir)? else {
-        return Ok(None);
+    let found = match Comparison::of_sweep(&Choice::default(), dir)? {
+        OfSweep::Nothing => return Ok(None),
+        OfSweep::Unpriced(why) => return Ok(Some(html! { p { (why) } })),
+        OfSweep::Priced(found) => *found,
     };
     let network = found.widths.iter().map(ToString::to_string).collect::<Vec<_>>().join("-");
     let of = |work: &crate::energy::comparison::Work| {
@@ -58,14 +61,19 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
             code { (found.scenario.name) } " with " code { (found.device.name) } " cells. All machines are compared "
             "with " code { (REFERENCE) } "; a constant that enters both sides moves both. No chip was measured."
         }
+        p { b { (counted_on(&found)) } }
         @if !found.left_out.is_empty() {
-            p.caption {
-                "One rule of each kind is priced: the first of the sweep, with its first settings. Left out: "
-                (found.left_out.len()) " other entries (rule, network, device); " code { "cargo xtask energy DIR --rule NAME" } " prices them."
+            details {
+                summary {
+                    "One rule of each kind is priced: the first of the sweep, with its first settings. Left out: "
+                    (found.left_out.len()) " other entries (rule, network, device)."
+                }
+                p { (found.left_out.join("; ")) ". " code { "cargo xtask energy DIR --rule NAME" } " prices those that can be." }
             }
         }
         @for sentence in verdicts(&found) { p.claim { (sentence) } }
         (ratio_table(&found))
+        @if found.is_simulated() { (beside_reckoned(&found)?) }
         div.figures {
             figure { (ratio_plot(&found)?) figcaption {
                 "Dots: every constant nominal. Bars: 95 % of " (DRAWS) " draws of all constants over their cited ranges "
@@ -102,6 +110,70 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
         h3 { "What was assumed" }
         (assumption_table(&found))
     }))
+}
+
+/// What the counts are of, so that nobody takes counts of software for those of devices.
+fn counted_on(found: &Comparison) -> String {
+    let device = &found.device.name;
+    if found.is_simulated() {
+        format!(
+            "Events were counted on simulated devices ({device}): pulses, converters, carries and conductances are those that \
+             occurred."
+        )
+    } else {
+        "Weights were in software: HP pulses every changed weight once, and carries and arrays are reckoned. A run on devices \
+         counts its own, with another ratio of the whole step above all: see the sweep energy-devices and docs/energy.md."
+            .into()
+    }
+}
+
+/// What was counted on devices beside what would be reckoned from rates of software, for the same network and device.
+fn beside_reckoned(found: &Comparison) -> Result<Markup> {
+    type Count = fn(&Activity) -> f64;
+    const COUNTS: [(&str, Count); 7] = [
+        ("pulses of updates", |a| a.update.pulses() as f64),
+        ("pulses of carries", |a| a.carry.pulses() as f64),
+        ("slots of pulses", |a| (a.update.pulse_slots + a.carry.pulse_slots) as f64),
+        ("conversions to digital, reads", |a| (a.forward.adc.total() + a.backward.adc.total()) as f64),
+        ("conversions to digital, carries", |a| a.carry.adc.total() as f64),
+        ("decisions of carries", |a| a.carry.comparisons as f64),
+        ("steps of counters", |a| a.update.counter_steps as f64),
+    ];
+    let choice = Choice { device: Some(found.device.name.clone().into()), ..Choice::default() };
+    let reckoned = Comparison::reckoned(&choice, &found.widths)?;
+    let per_sample = |activity: &Activity, count: Count| {
+        let mean = count(activity) / activity.samples as f64;
+        if mean >= 100.0 { format!("{mean:.0}") } else { format!("{mean:.2}") }
+    };
+    Ok(html! {
+        h3 { "Counted on devices beside reckoned from software" }
+        div.scroll { table {
+            thead { tr {
+                th { "hp-memristor over " (REFERENCE) }
+                @for (_, title, _) in PARTS { th.n { (title) } }
+            } }
+            tbody { @for (what, of) in [("counted on devices", found), ("reckoned from rates of software", &reckoned)] { tr {
+                td { (what) }
+                @for (_, _, passes) in PARTS { td.n { (cell(of.found("hp-memristor", passes, DRAWS))) } }
+            } } }
+        } }
+        div.scroll { table {
+            thead { tr {
+                th { "a training sample" } th.n { "BS, counted" } th.n { "BS, reckoned" } th.n { "HP, counted" }
+                th.n { "HP, reckoned" }
+            } }
+            tbody { @for (what, count) in COUNTS { tr {
+                td { (what) }
+                @for work in [&found.bs, &reckoned.bs, &found.hp, &reckoned.hp] {
+                    td.n { (per_sample(&work.activity, count)) }
+                }
+            } } }
+        } }
+        p.caption {
+            "Reckoned from the rates of the scenario: exact changes of HP are a pulse each and its weights have no low digits. "
+            "Software counts a conversion once for a matrix, which is priced for each of its arrays, and no slots of updates."
+        }
+    })
 }
 
 /// Nominal and interval in one cell.
@@ -624,5 +696,62 @@ fn assumption_table(found: &Comparison) -> Markup {
                 }
             } }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// The section of a sweep with a run of bits and one of values on each of `networks` and devices.
+    fn of(networks: &[(&str, &str)]) -> Option<String> {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut rows = "run,rule,network,device,epochs,input,forward,derivative,error,update\n".to_owned();
+        let mut activities = serde_json::Map::new();
+        for (network, device) in networks {
+            for (rule, input) in [("bs", "bits"), ("hp", "analog")] {
+                let run = format!("{rule}-{network}-{device}");
+                let _ =
+                    writeln!(rows, "{run},{rule},{network},{device},1,{input},{rule},{rule},{rule},{rule}");
+                let mut activity = Activity { samples: 10, ..Activity::default() };
+                (activity.forward.driven_lines, activity.forward.driven_cells) = (100, 1000);
+                activities.insert(run, json!(activity));
+            }
+        }
+        let activities = serde_json::Value::Object(activities).to_string();
+        let curves = "run,epoch,test_accuracy\n".to_owned();
+        for (name, text) in [("results.csv", rows), ("activity.json", activities), ("curves.csv", curves)] {
+            fs::write(folder.path().join(name), text).expect("written");
+        }
+        section(folder.path()).expect("the folder can be read").map(maud::PreEscaped::into_string)
+    }
+
+    #[test]
+    fn what_has_no_price_is_one_line_that_says_why() {
+        assert_eq!(of(&[]), None);
+        let networks = of(&[("cnn-small", "software")]).expect("a line");
+        assert!(networks.starts_with("<p>Not priced: machines are of fully connected layers"), "{networks}");
+        assert!(networks.contains("cnn-small is not.") && !networks.contains("<table"), "{networks}");
+        let devices = of(&[("784-256-10", "mod"), ("784-256-10", "reram-es")]).expect("a line");
+        assert!(devices.contains("width of the pulses of mod, reram-es."), "{devices}");
+        assert!(devices.starts_with("<p>Not priced: ") && !devices.contains("<table"), "{devices}");
+    }
+
+    #[test]
+    fn what_has_a_price_is_priced_and_the_rest_is_named() {
+        let found = of(&[("cnn-small", "software"), ("784-256-10", "mod"), ("784-256-10", "taox-hfox")]);
+        let found = found.expect("a section");
+        assert!(found.contains("Events were counted on simulated devices (taox-hfox)"));
+        assert!(found.contains("reckoned from rates of software"));
+        for left_out in ["bs (784-256-10, mod), runs: 1", "hp (cnn-small, software), runs: 1"] {
+            assert!(found.contains(left_out), "{left_out}");
+        }
+        let software = of(&[("784-256-10", "software")]).expect("a section");
+        assert!(software.contains("Weights were in software"));
+        assert!(!software.contains("reckoned from rates of software"));
     }
 }
