@@ -47,29 +47,29 @@ impl CrossbarMatrix {
             Update::Accumulated { step, accumulation } => {
                 self.accumulate(inputs, errors, &mut rng, |product, _| product);
                 self.keep(step, accumulation);
-                match self.spec.write {
-                    Write::WriteVerify(verify) => self.write_memory(verify, at),
-                    Write::Rounded { stochastic } => self.write_change(stochastic, &mut rng, at),
-                    // Trains move weights by products; what is accumulated is a number already.
-                    Write::Trains(_) => self.write_change(true, &mut rng, at),
-                }
+                self.write_numbers(&mut rng, at);
             }
-            Update::Exact { step } => match self.spec.write {
-                Write::Trains(trains) => {
+            Update::Exact { step } => {
+                if let Write::Trains(trains) = self.spec.write {
                     for (sample, (input, error)) in (0..).zip(inputs.iter().zip(errors.iter())) {
                         let at = at.child("trains").index(sample);
                         self.meet(input, error, step, trains, &mut rng, at);
                     }
-                }
-                Write::Rounded { stochastic } => {
+                } else {
                     self.accumulate(inputs, errors, &mut rng, |product, _| step * product);
-                    self.write_change(stochastic, &mut rng, at);
+                    self.write_numbers(&mut rng, at);
                 }
-                Write::WriteVerify(verify) => {
-                    self.accumulate(inputs, errors, &mut rng, |product, _| step * product);
-                    self.write_memory(verify, at);
-                }
-            },
+            }
+        }
+    }
+
+    /// Writes the accumulated change as the spec says. Trains move weights by products; a change that is a number already is
+    /// rounded in their place.
+    fn write_numbers(&mut self, rng: &mut Rng, at: SeedPath) {
+        match self.spec.write {
+            Write::WriteVerify(verify) => self.write_memory(verify, at),
+            Write::Rounded { stochastic } => self.write_change(stochastic, rng, at),
+            Write::Trains(_) => self.write_change(true, rng, at),
         }
     }
 
@@ -328,7 +328,6 @@ impl CrossbarMatrix {
     /// Puts the batch's summed products into the digital accumulators, and what comes of them in place of the change.
     fn keep(&mut self, step: f64, accumulation: Accumulation) {
         let weights = self.shape.weights();
-        self.scratch.change.resize(weights, 0.0);
         let accumulator = self.accumulator.get_or_insert_with(|| Accumulator::new(weights));
         accumulator.add(&mut self.scratch.change, step, accumulation);
         for row in 0..self.shape.inputs as u32 {
