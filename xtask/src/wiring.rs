@@ -115,10 +115,7 @@ fn mean_input(examples: &Examples, input: InputCoding) -> Vec<f64> {
     let mut sums = vec![0.0; examples.lines()];
     for pixels in (0..count).map(|index| examples.pixels(index)) {
         for (&line, &level) in pixels.lines.iter().zip(pixels.levels) {
-            sums[usize::from(line)] += match input {
-                InputCoding::Analog | InputCoding::Bits { .. } => f64::from(level) / 255.0,
-                InputCoding::Threshold { level: least } => f64::from(u8::from(level >= least)),
-            };
+            sums[usize::from(line)] += input.mean(level);
         }
     }
     sums.iter().map(|sum| sum / count as f64).chain([1.0]).collect()

@@ -33,15 +33,9 @@ pub(crate) fn hidden_buffer<R: Real>(rule: &Rule, lines: usize, listed: bool) ->
 }
 
 /// Pulses of a unit of the error at hidden layers; `None` where it is a real number.
-pub(crate) fn hidden_error_pulses(rule: &Rule) -> Option<u16> {
+fn hidden_error_pulses(rule: &Rule) -> Option<u16> {
     match (rule.error, SlopePulses::new(rule)) {
-        (ErrorSignal::Bs { hidden, .. }, Some(slope)) => {
-            let sign = match hidden {
-                HiddenError::Sign => 1,
-                HiddenError::StochasticSign { pulses, .. } => pulses,
-            };
-            Some(sign * slope.per_unit())
-        }
+        (ErrorSignal::Bs { hidden, .. }, Some(slope)) => Some(hidden.pulses() * slope.per_unit()),
         _ => None,
     }
 }
@@ -57,10 +51,7 @@ pub(crate) fn output_readout(rule: &Rule) -> Readout {
 pub(crate) fn backward_readout(rule: &Rule) -> Readout {
     match rule.error {
         ErrorSignal::Hp => Readout::Converter,
-        ErrorSignal::Bs { hidden: HiddenError::Sign, .. } => Readout::Comparator { decisions: 1 },
-        ErrorSignal::Bs { hidden: HiddenError::StochasticSign { pulses, .. }, .. } => {
-            Readout::Comparator { decisions: pulses }
-        }
+        ErrorSignal::Bs { hidden, .. } => Readout::Comparator { decisions: hidden.pulses() },
     }
 }
 
@@ -246,19 +237,15 @@ pub(crate) fn map_errors<R: Real>(
         HiddenError::Sign => vec![HiddenSign::Deterministic; channels],
         HiddenError::StochasticSign { pulses, saturation } => {
             let magnitudes = maps::channel_magnitudes(errors, neurons, channels);
-            let sign = |magnitude: f64| HiddenSign::Stochastic {
-                pulses,
-                saturation: R::of(saturation * magnitude.max(f64::MIN_POSITIVE)),
-            };
-            magnitudes.into_iter().map(sign).collect()
+            magnitudes.into_iter().map(|mean| HiddenSign::stochastic(pulses, saturation, mean)).collect()
         }
     };
+    let unit = 1.0 / f64::from(hidden.pulses());
     let drawn = errors.par_chunks_exact_mut(neurons).zip(slopes.par_chunks_exact(neurons)).zip(rngs);
     drawn.for_each(|((errors, slopes), rng)| {
         for (errors, slopes) in errors.chunks_exact_mut(channels).zip(slopes.chunks_exact(channels)) {
             for ((error, &slope), sign) in errors.iter_mut().zip(slopes).zip(&signs) {
                 if *error != R::zero() {
-                    let unit = 1.0 / f64::from(sign.per_unit());
                     *error = slope * R::of(f64::from(sign.count(*error, rng)) * unit);
                 }
             }
@@ -351,23 +338,14 @@ impl<R: Real> HiddenSign<R> {
                 let now = a.iter().map(|a| a.as_f64().abs()).sum::<f64>() / a.len() as f64;
                 let mean = mean.get_or_insert(now);
                 *mean += ERROR_MEAN_RATE * (now - *mean);
-                Self::Stochastic { pulses, saturation: R::of(saturation * mean.max(f64::MIN_POSITIVE)) }
+                Self::stochastic(pulses, saturation, *mean)
             }
         }
     }
 
-    pub fn per_unit(self) -> u16 {
-        match self {
-            Self::Deterministic => 1,
-            Self::Stochastic { pulses, .. } => pulses,
-        }
-    }
-
-    pub fn draws_per_neuron(self) -> u64 {
-        match self {
-            Self::Deterministic => 0,
-            Self::Stochastic { pulses, .. } => u64::from(pulses),
-        }
+    /// Saturates at `saturation` times the mean magnitude of the errors.
+    fn stochastic(pulses: u16, saturation: f64, mean: f64) -> Self {
+        Self::Stochastic { pulses, saturation: R::of(saturation * mean.max(f64::MIN_POSITIVE)) }
     }
 
     pub fn count(self, a: R, rng: &mut Rng) -> i16 {

@@ -17,6 +17,8 @@ pub(crate) struct Patches {
     kernel: usize,
     stride: usize,
     padding: usize,
+    /// Lines of a patch, the bias line included.
+    lines: usize,
 }
 
 impl Patches {
@@ -25,14 +27,15 @@ impl Patches {
         match layer.synapses {
             Synapses::Dense { .. } => None,
             Synapses::Convolution { kernel, stride, padding, .. } => {
-                Some(Self { input: shapes.input, sums: shapes.sums, kernel, stride, padding })
+                let LayerShapes { input, sums, .. } = *shapes;
+                Some(Self { input, sums, kernel, stride, padding, lines: layer.lines(shapes) })
             }
         }
     }
 
     /// Lines of a patch, the bias line included.
     pub fn lines(&self) -> usize {
-        self.input.channels * self.kernel * self.kernel + 1
+        self.lines
     }
 
     /// Patches of a map.
@@ -69,7 +72,7 @@ impl Patches {
     /// Copies the patches of `maps` (samples x (neurons + bias)) to `out` (samples x places x lines), with zeros where a
     /// patch leaves the map; the last line of every patch is the bias, always 1.
     pub fn gather<R: Real>(&self, maps: &[R], out: &mut [R]) {
-        let (lines, row) = (self.lines(), self.kernel * self.input.channels);
+        let (lines, row) = (self.lines, self.kernel * self.input.channels);
         let samples = maps.par_chunks_exact(self.input.neurons() + 1);
         samples.zip(out.par_chunks_exact_mut(self.places() * lines)).for_each(|(map, out)| {
             for (place, patch) in out.chunks_exact_mut(lines).enumerate() {
@@ -88,7 +91,7 @@ impl Patches {
     /// Adds the values of `patches` (samples x places x lines) up where they lie on the map, in `out` (samples x (neurons +
     /// bias)), which is overwritten. What stands on the bias lines is left out.
     pub fn scatter<R: Real>(&self, patches: &[R], out: &mut [R]) {
-        let lines = self.lines();
+        let lines = self.lines;
         let samples = patches.par_chunks_exact(self.places() * lines);
         samples.zip(out.par_chunks_exact_mut(self.input.neurons() + 1)).for_each(|(patches, map)| {
             map.fill(R::zero());

@@ -97,10 +97,7 @@ enum Norming {
 
 /// Signals of one forward pass.
 struct Wave<R> {
-    /// What enters every layer: samples x (neurons before + bias).
-    maps: Vec<Signals<R>>,
-    /// The same as patches, for convolutions: samples and places x lines.
-    patches: Vec<Signals<R>>,
+    entering: Vec<Entering<R>>,
     /// What the matrix returns, samples and places x channels, where a pool stands behind it.
     sums: Vec<Vec<R>>,
     /// Which of the values in its square each maximum is.
@@ -111,29 +108,36 @@ struct Wave<R> {
     z: Vec<Vec<R>>,
 }
 
+/// What enters one layer.
+struct Entering<R> {
+    /// Samples x (neurons before + bias).
+    map: Signals<R>,
+    /// The same as patches, for a convolution: samples and places x lines.
+    patches: Option<Signals<R>>,
+}
+
+impl<R: Real> Entering<R> {
+    /// As the matrix of the layer takes it.
+    fn inputs(&self) -> &Signals<R> {
+        self.patches.as_ref().unwrap_or(&self.map)
+    }
+}
+
 impl<R: Real> Wave<R> {
     /// Buffers for `layers`; `map` makes what enters the layer of a number, with so many lines, listed or not.
     fn new(layers: &[Wiring<R>], map: impl Fn(usize, usize, bool) -> Signals<R>) -> Self {
-        let listed = |layer: &Wiring<R>| layer.patches.is_some();
-        let maps =
-            (0..).zip(layers).map(|(k, layer)| map(k, layer.shapes.input.neurons() + 1, listed(layer)));
-        let patches = (0..)
-            .zip(layers)
-            .map(|(k, layer)| map(k, layer.patches.as_ref().map_or(1, Patches::lines), true));
+        let entering = (0..).zip(layers).map(|(k, layer)| {
+            let patches = layer.patches.as_ref().map(|patches| map(k, patches.lines(), true));
+            Entering { map: map(k, layer.shapes.input.neurons() + 1, patches.is_some()), patches }
+        });
         let channels = |layer: &Wiring<R>| layer.shapes.sums.channels;
         Self {
-            maps: maps.collect(),
-            patches: patches.collect(),
+            entering: entering.collect(),
             sums: vec![Vec::new(); layers.len()],
             choices: vec![Vec::new(); layers.len()],
             moments: layers.iter().map(|layer| Moments::standard(channels(layer))).collect(),
             z: vec![Vec::new(); layers.len()],
         }
-    }
-
-    /// What enters the matrix of layer `k`.
-    fn inputs(&self, k: usize, layer: &Wiring<R>) -> &Signals<R> {
-        if layer.patches.is_some() { &self.patches[k] } else { &self.maps[k] }
     }
 
     /// Reads the matrix of layer `k` and fills its pre-activations.
@@ -146,13 +150,14 @@ impl<R: Real> Wave<R> {
         norming: Norming,
         at: SeedPath,
     ) {
-        let samples = self.maps[k].samples();
-        if let Some(patches) = &layer.patches {
-            let maps = self.maps[k].listed_values().expect("maps before a convolution are listed");
-            patches.gather(maps, self.patches[k].relist(samples * patches.places()));
+        let Self { entering, sums, choices, moments, z } = self;
+        let entering = &mut entering[k];
+        let samples = entering.map.samples();
+        if let (Some(patches), Some(listed)) = (&layer.patches, &mut entering.patches) {
+            let maps = entering.map.listed_values().expect("maps before a convolution are listed");
+            patches.gather(maps, listed.relist(samples * patches.places()));
         }
-        let Self { maps, patches, sums, choices, moments, z } = self;
-        let inputs = if layer.patches.is_some() { &patches[k] } else { &maps[k] };
+        let inputs = entering.inputs();
         let (sums, z) = (&mut sums[k], &mut z[k]);
         z.resize(samples * layer.shapes.neurons.neurons(), R::zero());
         if let Some(pool) = &layer.pool {
@@ -468,7 +473,7 @@ impl<R: Real> Network<R> {
             };
             let at = at.child("update").index(layer as u64);
             let wiring = &mut self.layers[layer];
-            let inputs = self.learning.inputs(layer, wiring);
+            let inputs = self.learning.entering[layer].inputs();
             self.matrices[layer].update(inputs, &self.errors[layer], update, at);
             if let Some(norm) = &mut wiring.norm {
                 let mut driven = Signals::bits(1);
@@ -614,7 +619,7 @@ impl<R: Real> Network<R> {
         let Self { rule, layers, matrices, learning, scratch, activity, .. } = self;
         let Scratch { rngs, draws, pulses, .. } = scratch;
         let samples = batch.len();
-        let first = &mut learning.maps[0];
+        let first = &mut learning.entering[0].map;
         first.clear();
         if let Some(patches) = &layers[0].patches {
             let lines = first.lines();
@@ -640,7 +645,7 @@ impl<R: Real> Network<R> {
                 break;
             }
             let neurons = layer.shapes.neurons.neurons();
-            let (z, next) = (&learning.z[k], &mut learning.maps[k + 1]);
+            let (z, next) = (&learning.z[k], &mut learning.entering[k + 1].map);
             next.clear();
             if next.is_listed() {
                 let maps = next.push_listed(samples).par_chunks_exact_mut(neurons + 1);
@@ -659,7 +664,7 @@ impl<R: Real> Network<R> {
     /// A forward pass with every signal at its expectation.
     fn forward_as_expected(&mut self, examples: &Examples, batch: &[u32], norming: Norming, at: SeedPath) {
         let Self { rule, layers, matrices, expected, .. } = self;
-        let first = &mut expected.maps[0];
+        let first = &mut expected.entering[0].map;
         first.clear();
         for &index in batch {
             let (pixels, map) = (examples.pixels(index as usize), first.push_analog());
@@ -677,7 +682,7 @@ impl<R: Real> Network<R> {
                 break;
             }
             let neurons = layer.shapes.neurons.neurons();
-            let next = &mut expected.maps[k + 1];
+            let next = &mut expected.entering[k + 1].map;
             next.clear();
             let (maps, z) = (next.push_listed(batch.len()), &expected.z[k]);
             if layer.is_plain() {
@@ -798,7 +803,7 @@ impl<R: Real> Network<R> {
             }
             let a = &a[..neurons]; // the line after the neurons is that of the biases, which no error reaches
             let ErrorSignal::Bs { hidden, .. } = rule.error else {
-                let values = match learning.maps[layer].get(sample) {
+                let values = match learning.entering[layer].map.get(sample) {
                     Signal::Analog(values) => Some(&values[..neurons]),
                     Signal::Bits(_) | Signal::Pulses { .. } | Signal::Counts { .. } => None,
                 };
@@ -808,9 +813,8 @@ impl<R: Real> Network<R> {
                 continue;
             };
             let sign = HiddenSign::new(hidden, a, &mut error_means[layer - 1]);
-            activity.backward.random_bits += sign.draws_per_neuron() * neurons as u64;
+            activity.backward.random_bits += errors::draws_per_neuron(rule) * neurons as u64;
             if let Some(slope) = SlopePulses::new(rule) {
-                activity.backward.random_bits += slope.draws_per_neuron() * neurons as u64;
                 pulses.clear();
                 for (line, (&a, &z)) in (0..).zip(a.iter().zip(z)) {
                     // The derivative first: where it is 0 the error is not needed.
@@ -826,7 +830,7 @@ impl<R: Real> Network<R> {
                 let gain = R::of(rule.gain);
                 for ((delta, &a), &z) in errors.push_analog().iter_mut().zip(a).zip(z) {
                     let slope = rule.activation.relative_slope(gain * z);
-                    *delta = slope * R::of(f64::from(sign.count(a, rng)) / f64::from(sign.per_unit()));
+                    *delta = slope * R::of(f64::from(sign.count(a, rng)) / f64::from(hidden.pulses()));
                 }
             }
         }

@@ -63,10 +63,7 @@ pub(crate) fn list_expected<R: Real>(
     out: &mut [R],
 ) {
     for (&pixel, &level) in pixels.lines.iter().zip(pixels.levels) {
-        out[place(usize::from(pixel))] = match coding {
-            InputCoding::Threshold { level: least } => R::of(f64::from(u8::from(level >= least))),
-            InputCoding::Analog | InputCoding::Bits { .. } => R::of(draw::PIXEL_VALUE[usize::from(level)]),
-        };
+        out[place(usize::from(pixel))] = R::of(coding.mean(level));
     }
     out[out.len() - 1] = R::one();
 }

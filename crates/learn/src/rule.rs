@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::Activation;
+use crate::draw::PIXEL_VALUE;
 
 /// A learning rule: four signals, each high-precision or binary stochastic, and what surrounds them.
 ///
@@ -244,6 +245,16 @@ pub enum InputCoding {
     },
 }
 
+impl InputCoding {
+    /// What a pixel of this level sends on average.
+    pub fn mean(self, level: u8) -> f64 {
+        match self {
+            Self::Analog | Self::Bits { .. } => PIXEL_VALUE[usize::from(level)],
+            Self::Threshold { level: least } => f64::from(u8::from(level >= least)),
+        }
+    }
+}
+
 /// The activation's derivative as the backward pass sees it, relative to its value at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Derivative {
@@ -309,6 +320,16 @@ pub enum HiddenError {
         /// Where the error saturates, in running means of its magnitude.
         saturation: f64,
     },
+}
+
+impl HiddenError {
+    /// Pulses that make the largest error that is sent.
+    pub(crate) const fn pulses(self) -> u16 {
+        match self {
+            Self::Sign => 1,
+            Self::StochasticSign { pulses, .. } => pulses,
+        }
+    }
 }
 
 /// What is minimised, and with it the output neuron.

@@ -185,38 +185,29 @@ impl<R: Real> SoftwareMatrix<R> {
     /// multiplication for every value that meets one.
     fn count_accumulation(&mut self, inputs: &Signals<R>, errors: &Signals<R>) {
         let whole = inputs.analog_levels().is_none() && errors.analog_levels().is_none();
-        let meet = |sample: usize| {
+        tally(&mut self.activity.update, inputs.samples(), |counts, sample| {
             let [x, e] = [inputs, errors].map(|batch| batch.get(sample).signed_pulses().iter().sum::<u64>());
-            x * e
-        };
-        let met: u64 = (0..inputs.samples()).into_par_iter().with_min_len(256).map(meet).sum();
-        if whole {
-            self.activity.update.counter_steps += met;
-        } else {
-            self.activity.update.macs += met;
-        }
+            if whole {
+                counts.counter_steps += x * e;
+            } else {
+                counts.macs += x * e;
+            }
+        });
     }
 
     /// Counts the crosspoints that an exact update moves; whole pulses count as often as they come.
     fn count_update(&mut self, inputs: &Signals<R>, errors: &Signals<R>, per_unit: u16) {
-        let meet = |sample: usize| {
+        tally(&mut self.activity.update, inputs.samples(), |counts, sample| {
             let (input, error) = (inputs.get(sample), errors.get(sample));
             if error.is_silent() {
-                return [0, 0];
+                return;
             }
             let (x, e) = (input.signed_pulses(), error.signed_pulses());
             let unit = u64::from(input.per_unit()) * u64::from(error.per_unit());
-            [x[0] * e[0] + x[1] * e[1], x[0] * e[1] + x[1] * e[0]].map(|met| met * u64::from(per_unit) / unit)
-        };
-        let add = |a: [u64; 2], b: [u64; 2]| [a[0] + b[0], a[1] + b[1]];
-        let samples = 0..inputs.samples();
-        let [set, reset] = if samples.len() < LARGE {
-            samples.map(meet).fold([0, 0], add)
-        } else {
-            samples.into_par_iter().with_min_len(256).map(meet).reduce(|| [0, 0], add)
-        };
-        self.activity.update.set_pulses += set;
-        self.activity.update.reset_pulses += reset;
+            let pulses = |met: u64| met * u64::from(per_unit) / unit;
+            counts.set_pulses += pulses(x[0] * e[0] + x[1] * e[1]);
+            counts.reset_pulses += pulses(x[0] * e[1] + x[1] * e[0]);
+        });
     }
 }
 
@@ -230,19 +221,19 @@ fn spread_error<R: Real>(error: &Signal<'_, R>, out: &mut [R]) {
     }
 }
 
-/// Counts the reads of a batch on lines that cross `crossing` others; large batches on all threads at hand.
-fn count_reads<R: Real>(pass: &mut PassActivity, batch: &Signals<R>, crossing: usize, readout: Readout) {
-    if batch.samples() < LARGE {
-        for signal in batch.iter() {
-            count_read(pass, &signal, crossing, readout);
+/// Adds up what `count` counts for each of a number of samples; for many on all threads at hand.
+fn tally(pass: &mut PassActivity, samples: usize, count: impl Fn(&mut PassActivity, usize) + Sync) {
+    if samples < LARGE {
+        for sample in 0..samples {
+            count(pass, sample);
         }
         return;
     }
-    let samples = (0..batch.samples()).into_par_iter().with_min_len(256);
-    let counted = samples.fold(PassActivity::default, |mut pass, sample| {
-        count_read(&mut pass, &batch.get(sample), crossing, readout);
-        pass
-    });
+    let counted =
+        (0..samples).into_par_iter().with_min_len(256).fold(PassActivity::default, |mut part, sample| {
+            count(&mut part, sample);
+            part
+        });
     // Counts are whole and the summed conductance of software is 0, so their order does not matter.
     *pass += &counted.reduce(PassActivity::default, |mut sum, part| {
         sum += &part;
@@ -281,7 +272,9 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         let Shape { inputs: lines, outputs: columns } = self.shape;
         assert_fits("inputs", inputs, lines);
         assert_eq!(outputs.len(), inputs.samples() * columns, "outputs do not fit the batch");
-        count_reads(&mut self.activity.forward, inputs, columns, readout);
+        tally(&mut self.activity.forward, inputs.samples(), |pass, sample| {
+            count_read(pass, &inputs.get(sample), columns, readout);
+        });
         if let Some(values) = dense_values(inputs) {
             products::forward(&self.weights, self.shape, self.stride, values, outputs);
             return;
@@ -300,7 +293,9 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         let Shape { inputs: lines, outputs: columns } = self.shape;
         assert_fits("errors", errors, columns);
         assert_eq!(outputs.len(), errors.samples() * lines, "outputs do not fit the batch");
-        count_reads(&mut self.activity.backward, errors, lines, readout);
+        tally(&mut self.activity.backward, errors.samples(), |pass, sample| {
+            count_read(pass, &errors.get(sample), lines, readout);
+        });
         if let Some(values) = dense_values(errors) {
             products::backward(&self.weights, self.shape, self.stride, values, outputs);
             return;
