@@ -209,14 +209,14 @@ pub fn execute(
         let pairs = before.matrices().iter().zip(matrices);
         pairs.map(|(before, after)| Histogram::new(&before.weights(), &after.weights())).collect()
     });
-    let staleness = run.hardware.as_ref().map_or_else(Vec::new, |_| {
-        let of = |state| Staleness::of(&state).expect("the matrices of a run on devices are crossbars");
-        matrices.iter().map(|matrix| of(matrix.save())).collect()
-    });
-    let wires = run.hardware.as_ref().and_then(|hardware| {
-        let (first, shape) = (&matrices[0], matrices[0].shape());
-        wire_map(&hardware.layer(shape), shape, &first.save(), &data.held_out, run.rule.input)
-    });
+    let (mut staleness, mut wires) = (Vec::new(), None);
+    if let Some(hardware) = &run.hardware {
+        let states: Vec<State> = matrices.iter().map(|matrix| matrix.save()).collect();
+        let of = |state| Staleness::of(state).expect("the matrices of a run on devices are crossbars");
+        staleness.extend(states.iter().map(of));
+        let shape = matrices[0].shape();
+        wires = wire_map(&hardware.layer(shape), shape, &states[0], &data.held_out, run.rule.input);
+    }
     let weights = matrices.iter().map(|matrix| matrix.shape().weights() as u64).sum();
     // Last, for passes count as reads.
     let at = evaluation.child("gallery");
