@@ -11,6 +11,7 @@ mod devices;
 mod energy;
 mod failure;
 mod gallery;
+mod named;
 mod plot;
 mod record;
 mod report;

@@ -7,7 +7,7 @@ mod parameters;
 mod sheet;
 mod show;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use bitpulse_core::units::Siemens;
@@ -16,8 +16,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
-use crate::spec::near_miss;
-use crate::workspace;
+use crate::{named, workspace};
 
 /// `cargo xtask devices`
 #[derive(Args)]
@@ -56,7 +55,7 @@ impl Devices {
 
 impl List {
     fn run(self) -> Outcome {
-        let devices = load_folder(&folder()).map_err(Failure::input)?;
+        let devices = load_folder(&named::folder(PRESETS)).map_err(Failure::input)?;
         if self.json {
             let rows: Vec<_> = devices
                 .values()
@@ -98,34 +97,23 @@ fn short(g: Siemens) -> String {
     Siemens(rounded).to_string()
 }
 
-/// Where the presets are.
-fn folder() -> PathBuf {
-    workspace::root().join("data/devices")
-}
+/// The folder of the presets, within `data`.
+const PRESETS: &str = "devices";
 
 /// Reads the device called `name`: a file, or a name in data/devices.
 pub fn read(name: &Path) -> Outcome<Device> {
-    let bare = name.components().count() == 1 && name.extension().is_none();
-    let path = if bare { folder().join(name).with_extension("toml") } else { name.to_owned() };
-    if bare && !path.exists() {
-        return Err(Failure::input(unknown(&name.to_string_lossy())));
+    let path = named::path(PRESETS, name);
+    if named::is_bare(name) && !path.exists() {
+        return Err(Failure::input(anyhow::anyhow!(
+            "no preset `{}`{} (`cargo xtask devices list` lists them; a file has an ending)",
+            name.display(),
+            named::hint(PRESETS, name)
+        )));
     }
     std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read the device {}", path.display()))
         .and_then(|text| Device::from_toml(&text).with_context(|| path.display().to_string()))
         .map_err(Failure::input)
-}
-
-/// No preset is called `name`; perhaps one is called nearly so.
-fn unknown(name: &str) -> anyhow::Error {
-    let names: Vec<String> = std::fs::read_dir(folder())
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_string_lossy().into_owned()))
-        .collect();
-    let hint = near_miss(name, names.iter().map(String::as_str))
-        .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-    anyhow::anyhow!("no preset `{name}`{hint} (`cargo xtask devices list` lists them; a file has an ending)")
 }
 
 /// Writes a file that the caller asked for by name.

@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn every_number_of_every_preset_has_its_unit() {
-        for device in load_folder(&super::super::folder()).unwrap().values() {
+        for device in load_folder(&crate::named::folder(super::super::PRESETS)).unwrap().values() {
             for parameter in parameters(device.spec()) {
                 let number = parameter.value.is_number() || parameter.value.is_array();
                 let known = !parameter.unit.is_empty() || unit(&parameter.key).is_some();
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn no_part_of_a_device_file_is_left_out() {
-        for device in load_folder(&super::super::folder()).unwrap().values() {
+        for device in load_folder(&crate::named::folder(super::super::PRESETS)).unwrap().values() {
             let table: toml::Table = toml::from_str(&device.spec().to_toml()).unwrap();
             for key in table.keys() {
                 let told = ["name", "description", "source"].contains(&key.as_str());
@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn quantities_come_in_si_units_and_silent_noise_not_at_all() {
-        let text = std::fs::read_to_string(super::super::folder().join("ag-a-si.toml")).unwrap();
+        let text = std::fs::read_to_string(crate::named::folder(super::super::PRESETS).join("ag-a-si.toml"))
+            .unwrap();
         let device = Device::from_toml(&text).unwrap();
         let list = parameters(device.spec());
         let find = |key: &str| list.iter().find(|parameter| parameter.key == key);

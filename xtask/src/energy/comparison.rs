@@ -13,9 +13,9 @@ use bitpulse_energy::{
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::named;
 use crate::report::FIRST_SETTING;
-use crate::spec::{near_miss, parse_widths};
-use crate::workspace;
+use crate::spec::parse_widths;
 
 /// Draws of every interval.
 pub const DRAWS: u32 = 4000;
@@ -820,20 +820,9 @@ fn table<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
 
 /// The text of `name` in the folder `data/{kind}`, or of the file `name`, and what the file is called.
 fn find(kind: &str, name: &Path) -> Result<(String, String)> {
-    let folder = workspace::root().join("data").join(kind);
-    let bare = name.components().count() == 1 && name.extension().is_none();
-    let path = if bare { folder.join(name).with_extension("toml") } else { name.to_owned() };
-    let text = std::fs::read_to_string(&path).with_context(|| {
-        let known: Vec<String> = std::fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_string_lossy().into_owned()))
-            .collect();
-        let wanted = name.to_string_lossy();
-        let near = near_miss(&wanted, known.iter().map(String::as_str));
-        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        format!("cannot read {}{near}", path.display())
-    })?;
+    let path = named::path(kind, name);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}{}", path.display(), named::hint(kind, name)))?;
     Ok((path.display().to_string(), text))
 }
 

@@ -19,8 +19,8 @@ use crate::energy::comparison::{
     CLAIMS, Choice, Comparison, DRAWS, Found, OfSweep, PARTS, REFERENCE, priced, technology,
 };
 use crate::energy::print::{times, verdicts};
+use crate::named;
 use crate::plot::{AXIS, COOL, GRID, QUIET, TEXT, UNIT, WARM, label_style, small, words};
-use crate::workspace;
 
 /// Draws behind a point of a curve.
 const CURVE_DRAWS: u32 = 400;
@@ -589,7 +589,7 @@ fn curves(found: &Comparison) -> Result<Vec<Panel>> {
         sizes.push((lines as f64, format!("{lines} x {lines}"), there));
     }
     let mut devices = vec![];
-    for preset in load_folder(&workspace::root().join("data/devices"))?.values() {
+    for preset in load_folder(&named::folder("devices"))?.values() {
         if let Some(device) = priced(preset) {
             let picojoules = device.set_joules() * 1e12;
             let what = format!("{}: {picojoules:.3} pJ a SET pulse", device.name);

@@ -43,7 +43,7 @@ pub use keys::{KEYS, Value, near_miss};
 pub use network::parse_widths;
 pub use run::{Run, SplitSpec};
 
-use crate::workspace;
+use crate::named;
 use keys::find;
 
 /// A sweep: the runs that answer its question.
@@ -276,7 +276,7 @@ impl Reader<'_> {
         let (mut runs, mut files) = (Vec::new(), Vec::new());
         for (name, place) in &parts.includes {
             let beside = path.with_file_name(name).with_extension("toml");
-            let named = workspace::root().join("data/sweeps").join(name).with_extension("toml");
+            let named = named::folder("sweeps").join(name).with_extension("toml");
             let file = if beside.exists() { beside } else { named };
             let text = match std::fs::read_to_string(&file) {
                 Ok(text) => text,

@@ -1,10 +1,9 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use bitpulse_learn::Architecture;
 
-use super::near_miss;
-use crate::workspace;
+use crate::named;
 
 /// Widths of the layers of a network such as `784-256-10`; at least two, none 0, none above a million.
 pub fn parse_widths(text: &str) -> Option<Vec<usize>> {
@@ -18,6 +17,9 @@ pub fn parse_widths(text: &str) -> Option<Vec<usize>> {
     widths.filter(|widths| widths.len() >= 2)
 }
 
+/// The folder of the networks, within `data`.
+const NETWORKS: &str = "networks";
+
 /// The layers of the network called `name`: widths, a name in data/networks, or a file.
 ///
 /// # Errors
@@ -26,11 +28,15 @@ pub fn read(name: &str) -> Result<Architecture> {
     let architecture = if let Some(widths) = parse_widths(name) {
         Architecture::from(&widths)
     } else {
-        let path = Path::new(name);
-        let bare = path.components().count() == 1 && path.extension().is_none();
-        let path = if bare { folder().join(name).with_extension("toml") } else { path.to_owned() };
-        if bare && !path.exists() {
-            return Err(unknown(name));
+        let name = Path::new(name);
+        let path = named::path(NETWORKS, name);
+        if named::is_bare(name) && !path.exists() {
+            anyhow::bail!(
+                "no network `{}`{}: allowed are widths such as \"784-256-10\", a name in data/networks, or a file with an \
+                 ending",
+                name.display(),
+                named::hint(NETWORKS, name)
+            );
         }
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read the network {}", path.display()))?;
@@ -45,33 +51,21 @@ pub fn read(name: &str) -> Result<Architecture> {
     Ok(architecture)
 }
 
-/// Where the networks are.
-fn folder() -> PathBuf {
-    workspace::root().join("data/networks")
-}
-
-/// No network is called `name`; perhaps one is called nearly so.
-fn unknown(name: &str) -> anyhow::Error {
-    let names: Vec<String> = std::fs::read_dir(folder())
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_string_lossy().into_owned()))
-        .collect();
-    let hint = near_miss(name, names.iter().map(String::as_str))
-        .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-    anyhow::anyhow!(
-        "no network `{name}`{hint}: allowed are widths such as \"784-256-10\", a name in data/networks, or a file with an \
-         ending"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn networks_are_read_strictly() {
+        assert_eq!(parse_widths("784-256-10"), Some(vec![784, 256, 10]));
+        for wrong in ["", "784", "784-", "784-0-10", "784-+5-10", "784 - 5", "a-b", "784-99999999999-10"] {
+            assert_eq!(parse_widths(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn every_network_of_the_repository_is_sound() {
-        let files = std::fs::read_dir(folder()).unwrap();
+        let files = std::fs::read_dir(named::folder(NETWORKS)).unwrap();
         let mut count = 0;
         for file in files {
             let name = file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();

@@ -31,7 +31,7 @@ use crate::data::{self, Source};
 use crate::failure::{Failure, Outcome};
 use crate::report::Origin;
 use crate::spec::{self, Run};
-use crate::{report, workspace};
+use crate::{named, report, workspace};
 use pool::Ended;
 use stop::Stop;
 
@@ -148,33 +148,22 @@ pub fn load(spec: &Path, overrides: &[String]) -> Outcome<spec::Sweep> {
     spec::parse(&name, &path, &text, overrides).map_err(Failure::input)
 }
 
+/// The folder of named sweeps, within `data`.
+const SWEEPS: &str = "sweeps";
+
 fn read(spec: &Path) -> Outcome<(String, PathBuf, String)> {
-    let named = workspace::root().join("data/sweeps").join(spec).with_extension("toml");
-    let bare = spec.components().count() == 1 && spec.extension().is_none();
-    let path = if bare { named } else { spec.to_path_buf() };
+    let path = named::path(SWEEPS, spec);
     let text = std::fs::read_to_string(&path).with_context(|| {
         let mut message = format!("cannot read the sweep {}", path.display());
-        if bare {
-            let known = known_sweeps();
-            let near = spec::near_miss(&spec.to_string_lossy(), known.iter().map(String::as_str))
-                .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
-            let _ = write!(message, "; {near}named sweeps are {}", known.join(", "));
+        if named::is_bare(spec) {
+            let hint = named::hint(SWEEPS, spec);
+            let hint = if hint.is_empty() { ";" } else { &hint };
+            let _ = write!(message, "{hint} named sweeps are {}", named::known(SWEEPS).join(", "));
         }
         message
     });
     let name = path.file_stem().map_or_else(|| "sweep".into(), |stem| stem.to_string_lossy().into_owned());
     Ok((name, path, text.map_err(Failure::input)?))
-}
-
-fn known_sweeps() -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(workspace::root().join("data/sweeps")) else {
-        return Vec::new();
-    };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_string_lossy().into_owned()))
-        .collect();
-    names.sort();
-    names
 }
 
 impl Sweep {
