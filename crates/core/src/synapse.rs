@@ -40,8 +40,9 @@ pub enum Update {
         step: f64,
     },
     /// Whole pulses: every weight moves by `n * step / per_unit`, `n = sgn(v) floor(per_unit |v| + u)` with `v = x e`
-    /// at its crosspoint and `u` uniform in [0, 1), one draw a crosspoint. Where `per_unit |v|` is whole, as with
-    /// binary signals, no draw is made and the pulse is certain.
+    /// at its crosspoint and `u` uniform in [0, 1). Where `per_unit |v|` is whole, as with binary signals, no draw is made
+    /// and the pulse is certain. Where errors come in pulses and inputs do not, a matrix may draw `u` once for an input
+    /// line, as a driver that fires or not; else it is drawn at every crosspoint.
     Pulses {
         /// What `per_unit` pulses move a weight by.
         step: f64,

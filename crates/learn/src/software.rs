@@ -5,6 +5,7 @@ use bitpulse_core::{
 use rand::RngExt;
 use rayon::prelude::*;
 
+use crate::draw;
 use crate::kernels::fast;
 use crate::products;
 
@@ -100,7 +101,8 @@ impl<R: Real> SoftwareMatrix<R> {
         }
     }
 
-    /// Stochastic rounding of every product to whole pulses, one draw a crosspoint of a driven line.
+    /// Stochastic rounding of every product to whole pulses: one draw a crosspoint of a driven line or, where errors come
+    /// in pulses, one draw a driven line for all its crosspoints, as a driver that fires or not.
     fn add_rounded(
         &mut self,
         inputs: &Signals<R>,
@@ -119,8 +121,18 @@ impl<R: Real> SoftwareMatrix<R> {
             input.list_active(R::one(), &mut self.active);
             spread_error(&error, &mut self.error);
             self.draws.resize(self.stride, 0);
+            let by_crosspoint = matches!(error, Signal::Analog(_));
+            let largest = self.error.iter().fold(R::zero(), |largest, e| largest.max(e.abs()));
             for &(line, x) in &self.active {
-                rows::fill_draws(&mut rng, &mut self.draws);
+                if by_crosspoint {
+                    rows::fill_draws(&mut rng, &mut self.draws);
+                } else {
+                    let draw = rng.random::<u16>();
+                    if pulses * x.abs() * largest + draw::uniform(draw) < R::one() {
+                        continue;
+                    }
+                    self.draws.fill(draw);
+                }
                 let row = &mut self.weights[line as usize * self.stride..][..self.stride];
                 let [set, reset] = fast::add_rounded(row, x, &self.error, size, &self.draws);
                 self.activity.update.set_pulses += set;
@@ -415,5 +427,31 @@ mod tests {
         let backward = &activity.backward;
         assert_eq!((backward.reads, backward.driven_lines, backward.driven_cells), (2, 2, 8));
         assert_eq!((activity.update.set_pulses, activity.update.reset_pulses), (3, 3));
+    }
+
+    #[test]
+    fn levels_meet_pulses_of_errors_line_by_line_and_without_bias() {
+        let shape = Shape { inputs: 3, outputs: 4 };
+        let mut inputs = Signals::analog(3);
+        inputs.push_analog().copy_from_slice(&[0.0, 0.3, 1.0]);
+        let mut errors = Signals::pulses(4, 1);
+        errors
+            .push_pulses([(0, 1), (2, -1), (3, 1)].map(|(line, count)| bitpulse_core::Pulse { line, count }));
+        let trials = 10_000_u16;
+        let mut fired = 0;
+        for trial in 0..trials {
+            let mut matrix = SoftwareMatrix::<f32>::zeros(shape);
+            let at = SeedPath::root(7).index(u64::from(trial));
+            matrix.update(&inputs, &errors, Update::Pulses { step: 1.0, per_unit: 1 }, at);
+            let weights = matrix.weights();
+            let fires = weights[4];
+            assert_eq!(weights[..4], [0.0; 4]);
+            assert_eq!(weights[4..8], [fires, 0.0, -fires, fires]);
+            assert_eq!(weights[8..], [1.0, 0.0, -1.0, 1.0]);
+            fired += u16::from(fires == 1.0);
+        }
+        // Five standard deviations of a binomial share.
+        let share = f64::from(fired) / f64::from(trials);
+        assert!((share - 0.3).abs() < 5.0 * (0.3 * 0.7 / f64::from(trials)).sqrt(), "{share}");
     }
 }
