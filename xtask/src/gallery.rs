@@ -51,16 +51,17 @@ impl Scores {
 
 /// Picks images of `examples` by their `scores`, and lets [`PASSES`] stochastic passes vote on them where `stochastic`.
 ///
-/// A network whose outputs are no numbers has no gallery.
+/// A network whose outputs are no numbers has no gallery. Asks `go_on` between passes; `None` where it says no.
 pub fn gallery(
     network: &mut Network<f32>,
     examples: &Examples,
     Scores(scores): &Scores,
     stochastic: bool,
     at: SeedPath,
-) -> Vec<Answer> {
+    go_on: &dyn Fn() -> bool,
+) -> Option<Vec<Answer>> {
     if scores.iter().any(|score| !score.is_finite()) {
-        return Vec::new();
+        return Some(Vec::new());
     }
     let classes = examples.classes();
     let of = |index: u32| &scores[index as usize * classes..][..classes];
@@ -96,7 +97,7 @@ pub fn gallery(
     if stochastic && !answers.is_empty() {
         let batch: Vec<u32> = answers.iter().map(|answer| answer.image).collect();
         let inference = Inference::Samples { count: PASSES, combine: Combine::Vote };
-        let shares = network.classify(examples, &batch, inference, at);
+        let shares = network.classify(examples, &batch, inference, at, go_on)?;
         for (answer, shares) in answers.iter_mut().zip(shares.chunks_exact(classes)) {
             answer.votes = shares.iter().map(|share| (share * PASSES as f32).round() as u32).collect();
         }
@@ -105,7 +106,7 @@ pub fn gallery(
         answers[sure..].sort_by_key(|answer| answer.votes.iter().copied().max());
         answers.truncate(sure + SHOWN);
     }
-    answers
+    Some(answers)
 }
 
 /// The most probable class, the first of equals, and its probability.
@@ -156,21 +157,21 @@ mod tests {
         let shown = |answers: &[Answer], pick: Pick| -> Vec<u32> {
             answers.iter().filter(|answer| answer.pick == pick).map(|answer| answer.image).collect()
         };
-        let plain = gallery(&mut network, &examples, &scores, false, seed);
+        let plain = gallery(&mut network, &examples, &scores, false, seed, &|| true).unwrap();
         assert_eq!(shown(&plain, Pick::Right), [0, 1, 2]);
         assert_eq!(shown(&plain, Pick::SurelyWrong), [6, 5, 7]);
         assert_eq!(shown(&plain, Pick::Unsure), [3, 4]);
         assert!(plain.iter().all(|answer| answer.votes.is_empty()));
 
-        let voted = gallery(&mut network, &examples, &scores, true, seed);
+        let voted = gallery(&mut network, &examples, &scores, true, seed, &|| true).unwrap();
         assert!(voted.iter().all(|answer| answer.votes.iter().sum::<u32>() == PASSES), "{voted:?}");
         assert_eq!(
             voted,
-            gallery(&mut network, &examples, &scores, true, seed),
+            gallery(&mut network, &examples, &scores, true, seed, &|| true).unwrap(),
             "the same seed, the same votes"
         );
 
         scores.0[4] = f32::NAN;
-        assert!(gallery(&mut network, &examples, &scores, true, seed).is_empty());
+        assert!(gallery(&mut network, &examples, &scores, true, seed, &|| true).unwrap().is_empty());
     }
 }

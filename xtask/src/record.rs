@@ -188,32 +188,35 @@ fn json(value: &Value) -> Json {
     }
 }
 
-/// The columns of all rows, each where it comes first.
-pub fn headings(rows: &[Map<String, Json>]) -> Vec<&str> {
-    let mut names: Vec<&str> = rows.first().into_iter().flat_map(Map::keys).map(String::as_str).collect();
-    for row in rows {
-        if row.len() != names.len() || !row.keys().eq(names.iter().copied()) {
-            names.extend(
-                row.keys().map(String::as_str).filter(|name| !names.contains(name)).collect::<Vec<_>>(),
-            );
-        }
+/// Adds the columns of a row that are not among `names` yet.
+pub fn add_headings(names: &mut Vec<String>, row: &Map<String, Json>) {
+    if !row.keys().eq(names.iter()) {
+        let new: Vec<String> = row.keys().filter(|name| !names.contains(name)).cloned().collect();
+        names.extend(new);
     }
-    names
 }
 
-/// Rows as CSV; `null` and what a row does not have become empty cells.
+/// The cells of a row under `names` as CSV has them; `null` and what the row does not have are empty.
+pub fn csv_cells(names: &[String], row: &Map<String, Json>) -> impl Iterator<Item = String> {
+    names.iter().map(|name| match row.get(name).unwrap_or(&Json::Null) {
+        Json::Null => String::new(),
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    })
+}
+
+/// Rows as CSV.
 pub fn to_csv(rows: &[Map<String, Json>]) -> anyhow::Result<Vec<u8>> {
-    let names = headings(rows);
+    let mut names = Vec::new();
+    for row in rows {
+        add_headings(&mut names, row);
+    }
     let mut writer = csv::Writer::from_writer(Vec::new());
     if !names.is_empty() {
         writer.write_record(&names)?;
     }
     for row in rows {
-        writer.write_record(names.iter().map(|name| match row.get(*name).unwrap_or(&Json::Null) {
-            Json::Null => String::new(),
-            Json::String(text) => text.clone(),
-            other => other.to_string(),
-        }))?;
+        writer.write_record(csv_cells(&names, row))?;
     }
     Ok(writer.into_inner()?)
 }

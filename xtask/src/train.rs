@@ -70,6 +70,12 @@ pub struct Checkpoint {
     pub train_seconds: f64,
 }
 
+impl Checkpoint {
+    fn of(training: &Training, activity: &Activity, curve: &[EpochRecord], train_seconds: f64) -> Self {
+        Self { state: training.save(), activity: activity.clone(), curve: curve.to_vec(), train_seconds }
+    }
+}
+
 /// Where a run stands, for those who watch it.
 pub struct Position<'a> {
     /// Epochs done.
@@ -93,6 +99,15 @@ pub trait Keeper {
         position: &Position,
         save: &dyn Fn() -> Checkpoint,
     ) -> anyhow::Result<ControlFlow<()>>;
+
+    /// Asked between two passes of a test, which may take long; where it says no, the run ends here.
+    fn go_on(&self) -> bool;
+
+    /// Keeps the checkpoint of a run that ends in the midst of a test: from it the test begins anew.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    fn leave(&mut self, checkpoint: Checkpoint) -> anyhow::Result<()>;
 }
 
 /// Tells every point of the learning curve and keeps nothing.
@@ -113,6 +128,14 @@ impl Keeper for Tell {
             );
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn go_on(&self) -> bool {
+        true
+    }
+
+    fn leave(&mut self, _checkpoint: Checkpoint) -> anyhow::Result<()> {
+        Ok(())
     }
 }
 
@@ -150,18 +173,17 @@ pub fn execute(
     // Activity is summed up segment by segment, so that the sums do not depend on where a run was left.
     let segment = SEGMENT_SAMPLES.div_ceil(run.batch);
     loop {
-        let (start, epochs_before) = (Instant::now(), training.epoch());
-        if !training.learn_batches(&data.train, segment) {
-            break;
-        }
-        train_seconds += start.elapsed().as_secs_f64();
-        activity += &training.network.take_activity();
         let epoch = training.epoch();
-        if epoch > epochs_before && (epoch.is_multiple_of(run.evaluate_every) || epoch == run.epochs) {
+        if is_point_due(run, &training, &curve) {
+            // Of a test that is broken off nothing is kept: the run goes on from before it.
+            let before = Checkpoint::of(&training, &activity, &curve, train_seconds);
             let at = evaluation.index(u64::from(epoch));
-            let mut measure =
-                |examples| measured(training.network.evaluate(examples, Inference::Expectation, at));
-            let (train, held_out) = (measure(&data.probe), measure(&data.held_out));
+            let Some([train, held_out]) =
+                test_point(&mut training.network, [&data.probe, &data.held_out], at, keeper)
+            else {
+                keeper.leave(before)?;
+                return Ok(None);
+            };
             training.network.take_activity();
             debug!(epoch, train = train.accuracy, held_out = held_out.accuracy);
             let devices = followed(run, &training.network);
@@ -175,35 +197,75 @@ pub fn execute(
             });
         }
         let position = Position { epoch, samples: activity.samples, total_samples, curve: &curve };
-        let save = || Checkpoint {
-            state: training.save(),
-            activity: activity.clone(),
-            curve: curve.clone(),
-            train_seconds,
-        };
+        let save = || Checkpoint::of(&training, &activity, &curve, train_seconds);
         if keeper.between_batches(&position, &save)?.is_break() {
             return Ok(None);
         }
+        let start = Instant::now();
+        if !training.learn_batches(&data.train, segment) {
+            break;
+        }
+        train_seconds += start.elapsed().as_secs_f64();
+        activity += &training.network.take_activity();
     }
-    let network = &mut training.network;
-    let train = measured(network.evaluate(&data.train, Inference::Expectation, evaluation));
+    let trained = Checkpoint::of(&training, &activity, &curve, train_seconds);
+    let record = test_trained(run, data, &mut training.network, &trained, seed, &|| keeper.go_on());
+    if record.is_none() {
+        keeper.leave(trained)?;
+    }
+    Ok(record)
+}
+
+/// Whether the learning curve lacks its point of the epoch that has just ended.
+fn is_point_due(run: &Run, training: &Training, curve: &[EpochRecord]) -> bool {
+    let epoch = training.epoch();
+    let is_at_end = training.step() == 0 && epoch > 0;
+    let is_lacking = curve.last().is_none_or(|point| point.epoch < epoch);
+    is_at_end && is_lacking && (epoch.is_multiple_of(run.evaluate_every) || epoch == run.epochs)
+}
+
+/// A point of the learning curve: how well the network answers each part of the examples; `None` where `keeper` ends it.
+fn test_point(
+    network: &mut Network<f32>,
+    parts: [&Examples; 2],
+    at: SeedPath,
+    keeper: &dyn Keeper,
+) -> Option<[Measured; 2]> {
+    let mut test = |examples| {
+        network
+            .evaluate_each(examples, Inference::Expectation, at, || keeper.go_on(), |_, _| {})
+            .map(measured)
+    };
+    Some([test(parts[0])?, test(parts[1])?])
+}
+
+/// Tests a network at the end of its training; `None` where `go_on` says no.
+fn test_trained(
+    run: &Run,
+    data: &Prepared,
+    network: &mut Network<f32>,
+    trained: &Checkpoint,
+    seed: SeedPath,
+    go_on: &dyn Fn() -> bool,
+) -> Option<RunRecord> {
+    let evaluation = seed.child("evaluate");
+    let expected = Inference::Expectation;
+    let train = measured(network.evaluate_each(&data.train, expected, evaluation, go_on, |_, _| {})?);
     let mut scores = Scores::default();
-    let held_out = measured(network.evaluate_each(
-        &data.held_out,
-        Inference::Expectation,
-        evaluation,
-        |_, of_classes| scores.add(of_classes),
-    ));
-    let sampled = SAMPLE_COUNTS.map(|count| {
-        (run.sampled_inference && run.is_stochastic()).then(|| {
+    let held_out =
+        measured(network.evaluate_each(&data.held_out, expected, evaluation, go_on, |_, of_classes| {
+            scores.add(of_classes)
+        })?);
+    let mut sampled = [None; SAMPLE_COUNTS.len()];
+    if run.sampled_inference && run.is_stochastic() {
+        for (count, sampled) in SAMPLE_COUNTS.into_iter().zip(&mut sampled) {
             let inference = Inference::Samples { count, combine: run.combine };
-            network
-                .evaluate(&data.held_out, inference, evaluation.child("samples").index(u64::from(count)))
-                .accuracy
-        })
-    });
-    let pulse_gradient_cosine = pulse_gradient_cosine(&training.network, &data.train, seed.child("cosine"));
-    let matrices = training.network.matrices();
+            let at = evaluation.child("samples").index(u64::from(count));
+            *sampled = Some(network.evaluate_each(&data.held_out, inference, at, go_on, |_, _| {})?.accuracy);
+        }
+    }
+    let pulse_gradient_cosine = pulse_gradient_cosine(network, &data.train, seed.child("cosine"));
+    let matrices = network.matrices();
     let histograms = run.hardware.as_ref().map_or_else(Vec::new, |_| {
         let before = build(run, seed);
         let pairs = before.matrices().iter().zip(matrices);
@@ -220,21 +282,21 @@ pub fn execute(
     let weights = matrices.iter().map(|matrix| matrix.shape().weights() as u64).sum();
     // Last, for passes count as reads.
     let at = evaluation.child("gallery");
-    let gallery = gallery(&mut training.network, &data.held_out, &scores, run.is_stochastic(), at);
-    Ok(Some(RunRecord {
+    let gallery = gallery(network, &data.held_out, &scores, run.is_stochastic(), at, go_on)?;
+    Some(RunRecord {
         train,
         held_out,
         sampled,
-        train_seconds,
+        train_seconds: trained.train_seconds,
         pulse_gradient_cosine,
         weights,
-        activity,
-        curve,
+        activity: trained.activity.clone(),
+        curve: trained.curve.clone(),
         histograms,
         staleness,
         gallery,
         wires,
-    }))
+    })
 }
 
 /// Where some devices of the lowest digit of the first layer stand in their nominal window, on the input line of the pixel in
@@ -313,4 +375,87 @@ fn pulse_gradient_cosine(network: &Network<f32>, examples: &Examples, at: SeedPa
 
 fn measured(evaluation: Evaluation) -> Measured {
     Measured { accuracy: evaluation.accuracy, cross_entropy: evaluation.cross_entropy }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Goes on so many times between two passes of a test, and then no more.
+    struct Patience {
+        left: Cell<usize>,
+        kept: Option<Checkpoint>,
+    }
+
+    impl Keeper for Patience {
+        fn between_batches(
+            &mut self,
+            _position: &Position,
+            _save: &dyn Fn() -> Checkpoint,
+        ) -> anyhow::Result<ControlFlow<()>> {
+            Ok(ControlFlow::Continue(()))
+        }
+
+        fn go_on(&self) -> bool {
+            let left = self.left.get();
+            self.left.set(left.saturating_sub(1));
+            left > 0
+        }
+
+        fn leave(&mut self, checkpoint: Checkpoint) -> anyhow::Result<()> {
+            self.kept = Some(checkpoint);
+            Ok(())
+        }
+    }
+
+    /// All that a run ended with, timings apart.
+    fn said(run: &Run, record: &RunRecord) -> String {
+        let untimed = |mut columns: serde_json::Map<String, Json>| {
+            columns.retain(|name, _| !name.contains("second"));
+            columns
+        };
+        let curve: Vec<_> = record.curve.iter().map(|point| untimed(point.columns(run))).collect();
+        let RunRecord { activity, histograms, staleness, gallery, wires, .. } = record;
+        let columns = untimed(record.columns(run));
+        format!("{columns:?} {curve:?} {activity:?} {histograms:?} {staleness:?} {gallery:?} {wires:?}")
+    }
+
+    #[test]
+    fn a_run_left_in_the_midst_of_a_test_ends_with_the_same_bits() {
+        let text = r#"
+            [base]
+            network = "784-6-10"
+            epochs = 2
+            train-count = 66
+            test-count = 66
+            batch = 3
+            sampled-inference = true
+            [rules.software]
+            [rules.devices]
+            device = "mod"
+            fidelity = "effective"
+            map-refresh = 9
+        "#;
+        let sweep = crate::spec::parse("test", Path::new("test.toml"), text, &[]).unwrap();
+        let data = data::prepare(&Source::default(), &sweep.runs).unwrap();
+        for run in &sweep.runs {
+            let data = &data[&run.split];
+            let mut endless = Patience { left: Cell::new(usize::MAX), kept: None };
+            let whole = said(run, &execute(run, data, None, &mut endless).unwrap().unwrap());
+            let questions = usize::MAX - endless.left.get();
+            // Two points of the curve, of two passes of 64 for each part; at the end as much, 85 stochastic passes over the
+            // test examples, and 64 over the gallery.
+            assert_eq!(questions, 8 + 4 + 2 * 85 + 64, "{}", run.id);
+            for left in [0, 1, 2, 3, 5, 8, 9, 11, 12, 100, questions - 1] {
+                let mut patience = Patience { left: Cell::new(left), kept: None };
+                assert!(execute(run, data, None, &mut patience).unwrap().is_none());
+                let kept = patience.kept.expect("a run that is left is kept");
+                let resumed = execute(run, data, Some(kept), &mut endless).unwrap().unwrap();
+                assert_eq!(said(run, &resumed), whole, "{}, left after {left} passes", run.id);
+            }
+        }
+    }
 }

@@ -218,6 +218,26 @@ fn ctrl_c_keeps_what_is_there_and_says_how_to_go_on() {
 }
 
 #[test]
+fn ctrl_c_ends_a_long_test_too() {
+    let folder = folder();
+    let spec = folder.path().join("slow.toml");
+    // Some ten milliseconds for each of twenty thousand answers, after eight images of training.
+    let text_of_spec = "[base]\nnetwork = \"784-64-10\"\nepochs = 2\nevaluate-every = 2\ntrain-count = 4\n\
+                        device = \"mod\"\nfidelity = \"exact\"\narray-size = 64\n";
+    fs::write(&spec, text_of_spec).expect("a temporary folder can be filled");
+    let out = folder.path().join("out");
+    let mut child = start(&["sweep", text(&spec), "--checkpoint-every", "0", "--out", text(&out)]);
+    wait_for("a checkpoint", 60, || checkpoint(&out));
+    signal(&child, "INT");
+    assert_eq!(wait_for("the end", 60, || exited(&mut child)).code(), Some(130));
+    assert!(checkpoint(&out).is_some());
+    xtask(&["sweep", "status", text(&out)])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("1 interrupted"));
+}
+
+#[test]
 fn a_flipped_byte_in_a_checkpoint_is_found_and_the_run_begins_anew() {
     let folder = folder();
     let spec = spec(folder.path());

@@ -487,7 +487,8 @@ impl<R: Real> Network<R> {
         }
     }
 
-    /// Class scores of the examples numbered `batch`: samples x classes, each row summing to 1.
+    /// Class scores of the examples numbered `batch`: samples x classes, each row summing to 1. Asks `go_on` before every
+    /// pass, which on wires solved exactly may take seconds; `None` where it says no.
     ///
     /// # Panics
     /// When the examples have another number of lines or classes than the network.
@@ -497,12 +498,16 @@ impl<R: Real> Network<R> {
         batch: &[u32],
         inference: Inference,
         at: SeedPath,
-    ) -> Vec<R> {
+        mut go_on: impl FnMut() -> bool,
+    ) -> Option<Vec<R>> {
         self.assert_fits(examples);
         let classes = examples.classes();
         let mut scores = vec![R::zero(); batch.len() * classes];
         match inference {
             Inference::Expectation => {
+                if !go_on() {
+                    return None;
+                }
                 self.forward_as_expected(examples, batch, Norming::Calibrated, at);
                 let z = self.expected.z.last().expect("a network has at least one layer");
                 for (z, scores) in z.chunks_exact(classes).zip(scores.chunks_exact_mut(classes)) {
@@ -512,6 +517,9 @@ impl<R: Real> Network<R> {
             Inference::Samples { count, combine } => {
                 let share = R::of(1.0 / f64::from(count));
                 for pass in 0..u64::from(count) {
+                    if !go_on() {
+                        return None;
+                    }
                     let at = at.index(pass);
                     self.scratch.rngs.clear();
                     self.scratch.rngs.extend((0..batch.len() as u64).map(|sample| at.index(sample).rng()));
@@ -533,7 +541,7 @@ impl<R: Real> Network<R> {
                 }
             }
         }
-        scores
+        Some(scores)
     }
 
     /// How well the network answers all `examples`.
@@ -541,10 +549,11 @@ impl<R: Real> Network<R> {
     /// # Panics
     /// When the examples have another number of lines or classes than the network, or there are none.
     pub fn evaluate(&mut self, examples: &Examples, inference: Inference, at: SeedPath) -> Evaluation {
-        self.evaluate_each(examples, inference, at, |_, _| {})
+        self.evaluate_each(examples, inference, at, || true, |_, _| {}).expect("it is always told to go on")
     }
 
-    /// As [`Network::evaluate`], and shows `see` the number of every example with its class scores, which sum to 1.
+    /// As [`Network::evaluate`], and shows `see` the number of every example with its class scores, which sum to 1. Asks
+    /// `go_on` before every pass over a batch of examples; `None` where it says no.
     ///
     /// # Panics
     /// As [`Network::evaluate`].
@@ -553,14 +562,15 @@ impl<R: Real> Network<R> {
         examples: &Examples,
         inference: Inference,
         at: SeedPath,
+        mut go_on: impl FnMut() -> bool,
         mut see: impl FnMut(u32, &[R]),
-    ) -> Evaluation {
+    ) -> Option<Evaluation> {
         assert!(!examples.is_empty(), "nothing to evaluate on");
         let (mut right, mut nats) = (0_u64, 0.0);
         let indices: Vec<u32> = (0..examples.len() as u32).collect();
         for batch in indices.chunks(EVALUATION_BATCH) {
             let at = at.child("evaluate").index(u64::from(batch[0]));
-            let scores = self.classify(examples, batch, inference, at);
+            let scores = self.classify(examples, batch, inference, at, &mut go_on)?;
             for (&index, scores) in batch.iter().zip(scores.chunks_exact(examples.classes())) {
                 let label = examples.label(index as usize);
                 right += u64::from(most_probable(scores) == label);
@@ -569,7 +579,7 @@ impl<R: Real> Network<R> {
             }
         }
         let count = examples.len() as f64;
-        Evaluation { accuracy: right as f64 / count, cross_entropy: nats / count }
+        Some(Evaluation { accuracy: right as f64 / count, cross_entropy: nats / count })
     }
 
     /// Measures the means and deviations that normalised layers answer with, in forward passes with every signal at its

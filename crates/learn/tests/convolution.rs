@@ -245,7 +245,7 @@ proptest! {
         let shapes = architecture.check().unwrap();
         let rule = Rule { activation: Activation::Relu, ..Rule::high_precision() };
         let mut network = Network::<f64>::software(rule, &architecture, at.child("init")).unwrap();
-        let answer = network.classify(&examples, &[0], Inference::Expectation, at);
+        let answer = network.classify(&examples, &[0], Inference::Expectation, at, || true).unwrap();
         let mut image = vec![0.0; INPUT.neurons()];
         let pixels = examples.pixels(0);
         for (&line, &level) in pixels.lines.iter().zip(pixels.levels) {

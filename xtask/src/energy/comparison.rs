@@ -348,6 +348,11 @@ fn names<'a>(values: impl Iterator<Item = &'a str>) -> String {
 }
 
 impl Comparison {
+    /// The network as settings give it, such as 784-256-10.
+    pub fn network(&self) -> String {
+        self.widths.iter().map(ToString::to_string).collect::<Vec<_>>().join("-")
+    }
+
     /// A network of `widths` that nobody trained: both rules reckoned from the rates of the scenario.
     pub fn reckoned(choice: &Choice, widths: &[usize]) -> Result<Self> {
         Self::new(choice, widths, None, None)
@@ -374,7 +379,7 @@ impl Comparison {
         let Some(comparison) = Self::of_records(choice, &picked, network)? else {
             let of_widths = |record: &&Record| record.settings.widths().is_some();
             if picked.iter().find(of_widths).is_none() {
-                bail!("{}: {}", path.display(), not_of_widths(&picked));
+                bail!("{}: {}", path.display(), not_of_widths(picked.iter().map(|record| &record.settings)));
             }
             let found: BTreeSet<String> =
                 picked.iter().filter(of_widths).map(|record| record.settings.signals()).collect();
@@ -394,31 +399,35 @@ impl Comparison {
         if !folder.join(ACTIVITIES).is_file() {
             return Ok(OfSweep::Nothing);
         }
-        let (known, odd): (Vec<_>, Vec<_>) =
-            of_folder(folder)?.into_iter().partition(|record| record.settings.widths().is_some());
-        let has_both = |records: &[Record]| {
-            let is_of = |kind| records.iter().any(|record| record.settings.kind() == Some(kind));
+        let (known, odd): (Vec<Settings>, Vec<Settings>) =
+            rows(folder)?.into_iter().partition(|settings| settings.widths().is_some());
+        let has_both = |rows: &[Settings]| {
+            let is_of = |kind| rows.iter().any(|settings| settings.kind() == Some(kind));
             is_of(Kind::Bs) && is_of(Kind::Hp)
         };
         if !has_both(&known) {
             return Ok(if odd.is_empty() {
                 OfSweep::Nothing
             } else {
-                OfSweep::Unpriced(format!("{}.", not_of_widths(&odd)))
+                OfSweep::Unpriced(format!("{}.", not_of_widths(odd.iter())))
             });
         }
         // Pulses that no source describes have no price, which is no fault of the sweep.
-        let (priced, unpriced): (Vec<_>, Vec<_>) =
-            known.into_iter().partition(|record| record.settings.has_priced_device());
-        let comparison = if has_both(&priced) { Self::of_records(choice, &priced, None)? } else { None };
+        let (priced, unpriced): (Vec<Settings>, Vec<Settings>) =
+            known.into_iter().partition(Settings::has_priced_device);
+        let comparison = if has_both(&priced) {
+            Self::of_records(choice, &with_counts(folder, priced)?, None)?
+        } else {
+            None
+        };
         let Some(mut comparison) = comparison else {
-            let devices = names(unpriced.iter().map(|record| record.settings.device.as_str()));
+            let devices = names(unpriced.iter().map(|settings| settings.device.as_str()));
             return Ok(OfSweep::Unpriced(format!(
                 "Not priced: no source gives amplitude and width of the pulses of {devices}. `cargo xtask energy FOLDER \
                  --device NAME` prices them with the pulses of another device."
             )));
         };
-        comparison.left_out.extend(list(unpriced.iter().chain(&odd).map(|record| &record.settings)));
+        comparison.left_out.extend(list(unpriced.iter().chain(&odd)));
         Ok(OfSweep::Priced(Box::new(comparison)))
     }
 
@@ -738,8 +747,8 @@ impl Comparison {
 }
 
 /// Why networks that are not given by widths have no price.
-fn not_of_widths(records: &[Record]) -> String {
-    let networks = names(records.iter().map(|record| record.settings.network.as_str()));
+fn not_of_widths<'a>(rows: impl Iterator<Item = &'a Settings>) -> String {
+    let networks = names(rows.map(|settings| settings.network.as_str()));
     format!(
         "Not priced: machines are of fully connected layers, given by widths as in 784-256-10, and {networks} is not"
     )
@@ -769,7 +778,7 @@ struct Kept {
 /// The runs of a sweep's folder, or the run of a run's folder or of the `result.json` in it.
 fn records(path: &Path) -> Result<Vec<Record>> {
     if path.join(ACTIVITIES).is_file() {
-        return of_folder(path);
+        return with_counts(path, rows(path)?);
     }
     let file = if path.is_dir() { path.join(RESULT) } else { path.to_path_buf() };
     if !file.is_file() {
@@ -784,20 +793,24 @@ fn records(path: &Path) -> Result<Vec<Record>> {
     Ok(vec![Record { settings: kept.columns, activity: kept.activity, curve }])
 }
 
-fn of_folder(folder: &Path) -> Result<Vec<Record>> {
+/// Those of `rows` whose activity the sweep's folder has, with it.
+fn with_counts(folder: &Path, rows: Vec<Settings>) -> Result<Vec<Record>> {
     let mut activities: BTreeMap<String, Activity> = json(&folder.join(ACTIVITIES))?;
-    let rows = rows(&folder.join("results.csv"))?;
-    let points: Vec<Point> = table(&folder.join("curves.csv"))?;
+    let mut curves: BTreeMap<String, Vec<Point>> = BTreeMap::new();
+    for point in table::<Point>(&folder.join("curves.csv"))? {
+        curves.entry(point.run.clone()).or_default().push(point);
+    }
     let record = |settings: Settings| {
         let activity = activities.remove(&settings.run)?;
-        let curve = points.iter().filter(|point| point.run == settings.run).cloned().collect();
+        let curve = curves.remove(&settings.run).unwrap_or_default();
         Some(Record { settings, activity, curve })
     };
     Ok(rows.into_iter().filter_map(record).collect())
 }
 
 /// The rows of `results.csv`.
-fn rows(file: &Path) -> Result<Vec<Settings>> {
+fn rows(folder: &Path) -> Result<Vec<Settings>> {
+    let file = &folder.join("results.csv");
     let mut rows: Vec<Settings> = table(file)?;
     let mut reader = csv::Reader::from_path(file)?;
     let columns = reader.headers()?;

@@ -44,7 +44,7 @@ pub fn document(comparison: &Comparison, accuracy: f64) -> Json {
         "technology": comparison.technology.name(),
         "scenario": comparison.scenario.name,
         "device": comparison.device.name,
-        "network": comparison.widths.iter().map(ToString::to_string).collect::<Vec<_>>().join("-"),
+        "network": comparison.network(),
         "bs": of_work(&comparison.bs),
         "hp": of_work(&comparison.hp),
         "counted_on": comparison.foreign.as_ref().map(|foreign| {
@@ -145,7 +145,7 @@ pub fn tables(comparison: &Comparison, accuracy: f64) -> String {
 }
 
 fn write_tables(out: &mut String, comparison: &Comparison, accuracy: f64) -> std::fmt::Result {
-    let network = comparison.widths.iter().map(ToString::to_string).collect::<Vec<_>>().join("-");
+    let network = comparison.network();
     writeln!(
         out,
         "{network}, technology {}, scenario {}, device {}",

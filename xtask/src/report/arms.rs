@@ -170,7 +170,7 @@ pub(super) fn ablation<'a>(task: &'a Task<'a>) -> Option<Ablation<'a>> {
         task.arms.iter().filter(|arm| arm.is_mixed()).flat_map(|arm| arm.runs.clone()).collect();
     let agreement = |arm: &Arm| -> usize {
         let own = &arm.runs[0].settings;
-        mixed.iter().map(|run| run.settings.iter().zip(own).filter(|(a, b)| a == b).count()).sum()
+        mixed.iter().map(|run| run.settings.iter().zip(own.iter()).filter(|(a, b)| a == b).count()).sum()
     };
     let cells: [_; 16] = std::array::from_fn(|bits| {
         // The first of the best, so that the order of the file decides between equals.

@@ -50,13 +50,12 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
         OfSweep::Unpriced(why) => return Ok(Some(html! { p { (why) } })),
         OfSweep::Priced(found) => *found,
     };
-    let network = found.widths.iter().map(ToString::to_string).collect::<Vec<_>>().join("-");
     let of = |work: &crate::energy::comparison::Work| {
         work.counted.as_ref().map_or_else(String::new, |c| format!("{} ({} runs)", c.rule, c.runs))
     };
     Ok(Some(html! {
         p {
-            "Counted events of " (network) ", rules " (of(&found.bs)) " and " (of(&found.hp))
+            "Counted events of " (found.network()) ", rules " (of(&found.bs)) " and " (of(&found.hp))
             ", priced with " code { (found.technology.name()) } " on the machines of the scenario "
             code { (found.scenario.name) } " with " code { (found.device.name) } " cells. All machines are compared "
             "with " code { (REFERENCE) } "; a constant that enters both sides moves both. No chip was measured."

@@ -1,7 +1,9 @@
 //! The files of a sweep, checked: `folder.json`, `sweep.toml`, `results.csv`, `curves.csv`, `weights.json`, `gallery.json`, `wires.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::Path;
+use std::rc::Rc;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -79,8 +81,8 @@ pub(super) struct Run {
     pub(super) seconds: Option<f64>,
     pub(super) samples_per_second: Option<f64>,
     pub(super) counts: Counts,
-    /// Values of [`Results::settings`], in that order.
-    pub(super) settings: Vec<String>,
+    /// Values of [`Results::settings`], in that order; runs that have the same share them.
+    pub(super) settings: Rc<[String]>,
     /// For each of [`SIGNALS`], whether it is binary stochastic; `None` when the columns are not there.
     pub(super) signals: Option<[bool; 4]>,
 }
@@ -150,16 +152,22 @@ pub(super) fn spec(dir: &Path) -> Result<Spec> {
 
 /// Reads `results.csv`.
 pub(super) fn results(path: &Path) -> Result<Results> {
-    let table = Table::read(path, RESULTS)?;
+    let (table, mut reader) = Table::open(path, RESULTS)?;
     let sample_counts = table.sample_counts();
     let first_setting = table.header.iter().position(|name| name == FIRST_SETTING);
     let settings: Vec<String> =
         first_setting.map_or(vec![], |first| table.header.iter().skip(first).map(str::to_owned).collect());
 
-    let mut runs = Vec::with_capacity(table.rows.len());
+    let mut runs: Vec<Run> = vec![];
     let mut lines = BTreeMap::new();
     let mut twins = BTreeMap::new();
-    for row in table.rows() {
+    let mut alike: BTreeSet<Rc<[String]>> = BTreeSet::new();
+    for record in reader.records() {
+        let record = table.checked(record)?;
+        let row = table.row(&record);
+        let own: Vec<String> = settings.iter().map(|name| row.text(name).to_owned()).collect();
+        let own = alike.get(own.as_slice()).map_or_else(|| Rc::from(own), Rc::clone);
+        alike.insert(Rc::clone(&own));
         let run = Run {
             sweep: row.text("sweep").to_owned(),
             id: row.name("run")?,
@@ -178,7 +186,7 @@ pub(super) fn results(path: &Path) -> Result<Results> {
             seconds: row.number("train_seconds")?,
             samples_per_second: row.number("train_samples_per_second")?,
             counts: row.counts()?,
-            settings: settings.iter().map(|name| row.text(name).to_owned()).collect(),
+            settings: own,
             signals: row.signals()?,
         };
         if let Some(line) = lines.insert(run.id.clone(), row.line()) {
@@ -187,7 +195,7 @@ pub(super) fn results(path: &Path) -> Result<Results> {
         // Pairing by seed needs one run for each seed: a setting that varies must have its column.
         let names = [&run.sweep, &run.rule, &run.network, &run.dataset, &run.device].map(String::clone);
         if let Some(line) =
-            twins.insert((names, run.epochs, run.batch, run.settings.clone(), run.seed), row.line())
+            twins.insert((names, run.epochs, run.batch, Rc::clone(&run.settings), run.seed), row.line())
         {
             bail!(
                 row.problem(
@@ -203,13 +211,15 @@ pub(super) fn results(path: &Path) -> Result<Results> {
 
 /// Reads `curves.csv`.
 pub(super) fn curves(path: &Path) -> Result<Curves> {
-    let table = Table::read(path, CURVES)?;
+    let (table, mut reader) = Table::open(path, CURVES)?;
     let followed: Vec<String> = (0..FOLLOWED)
         .map(|k| format!("device_{k}_window_fraction"))
         .filter(|column| table.has(column))
         .collect();
     let mut curves = Curves::new();
-    for row in table.rows() {
+    for record in reader.records() {
+        let record = table.checked(record)?;
+        let row = table.row(&record);
         let point = Epoch {
             number: row.count("epoch")?,
             train_accuracy: row.fraction("train_accuracy")?,
@@ -238,11 +248,10 @@ pub(super) fn of_runs<T: DeserializeOwned>(path: &Path) -> Result<BTreeMap<Strin
     serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
 
-/// A file of comma separated values with a header line.
+/// A file of comma separated values with a header line, which is read row by row.
 struct Table {
     file: String,
     header: StringRecord,
-    rows: Vec<StringRecord>,
 }
 
 /// A row of a [`Table`], read column by column.
@@ -252,7 +261,7 @@ struct Row<'a> {
 }
 
 impl Table {
-    fn read(path: &Path, needed: &[&str]) -> Result<Self> {
+    fn open(path: &Path, needed: &[&str]) -> Result<(Self, csv::Reader<File>)> {
         let file = path.display().to_string();
         let mut reader =
             csv::Reader::from_path(path).map_err(|error| anyhow!("cannot read {file}: {error}"))?;
@@ -267,16 +276,19 @@ impl Table {
         if !missing.is_empty() {
             bail!("{file}, line 1: columns missing: {missing:?}");
         }
-        let rows = reader.records().collect::<Result<_, _>>().map_err(|error| anyhow!("{file}: {error}"))?;
-        Ok(Self { file, header, rows })
+        Ok((Self { file, header }, reader))
+    }
+
+    fn checked(&self, record: csv::Result<StringRecord>) -> Result<StringRecord> {
+        record.map_err(|error| anyhow!("{}: {error}", self.file))
+    }
+
+    fn row<'a>(&'a self, record: &'a StringRecord) -> Row<'a> {
+        Row { table: self, record }
     }
 
     fn has(&self, column: &str) -> bool {
         self.header.iter().any(|name| name == column)
-    }
-
-    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.rows.iter().map(|record| Row { table: self, record })
     }
 
     /// The columns `test_accuracy_n_samples` with their n, increasing.

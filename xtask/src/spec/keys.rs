@@ -4,8 +4,11 @@
 //! documentation all follow from it.
 
 use std::fmt;
+use std::path::Path;
 
 use super::network::parse_widths;
+use super::run::uncropped;
+use crate::{data, devices};
 
 /// The value of a setting.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +78,21 @@ impl Kind {
                     .into()
             }
         }
+    }
+
+    /// Looks for the file that a value names.
+    ///
+    /// # Errors
+    /// Where there is none, or it makes no sense.
+    pub fn look_up(self, value: &Value) -> Result<(), String> {
+        let found = match (self, value) {
+            (Kind::Device, Value::Text(name)) if name != "software" => {
+                devices::read(Path::new(name)).map(|_| ())
+            }
+            (Kind::Dataset, Value::Text(name)) => data::manifest(uncropped(name)).map(|_| ()),
+            _ => Ok(()),
+        };
+        found.map_err(|failure| failure.to_string())
     }
 
     /// The value if it is allowed; whole numbers serve where real ones are wanted.

@@ -128,8 +128,7 @@ pub fn parse(name: &str, path: &Path, text: &str, overrides: &[String]) -> Resul
 
 /// The run that all defaults make.
 pub fn default_run() -> Run {
-    let settings = KEYS.iter().map(|key| (key.name, key.default.value())).collect();
-    Run::from_settings(settings).expect("the defaults make a sound run, as a test checks")
+    Run::from_settings(run::Settings::default()).expect("the defaults make a sound run, as a test checks")
 }
 
 /// The tables of a sweep file, each checked by itself.
@@ -407,9 +406,14 @@ impl Reader<'_> {
                 Some((_, Some(value))) if allowed_values == Values::Different && values.contains(&value) => {
                     self.problem(place, format!("`{name}`: {value} stands twice"));
                 }
-                Some((_, Some(value))) => values.push(value),
+                Some((_, Some(value))) => match key.kind.look_up(&value) {
+                    Ok(()) => values.push(value),
+                    Err(message) => self.problem(place, format!("`{name}`: {message}")),
+                },
                 Some((found, None)) => {
-                    self.problem(place, format!("`{name}`: found `{found}`; allowed is {allowed}"));
+                    let hint = if place.starts_with(OPTION) { list_hint(name, found) } else { String::new() };
+                    let found = as_written(found);
+                    self.problem(place, format!("`{name}`: found `{found}`; allowed is {allowed}{hint}"));
                 }
                 None => self.problem(place, format!("`{name}`: found a table or date; allowed is {allowed}")),
             }
@@ -421,7 +425,7 @@ impl Reader<'_> {
     fn overrides(&mut self, options: &[String]) -> Settings {
         let mut settings = Settings::new();
         for option in options {
-            let place = format!("--set {option}");
+            let place = format!("{OPTION} {option}");
             let Some((name, text)) = option.split_once('=') else {
                 self.problem(place, "expected key=value");
                 continue;
@@ -447,6 +451,14 @@ impl Reader<'_> {
     /// Combinations are checked even where the file has other mistakes, but for those that a mistake is part of: they
     /// might only seem wrong.
     fn expand(&mut self, parts: &Parts, forced: &Settings) -> Vec<Run> {
+        for (key, given) in forced {
+            let repeated =
+                given.values.iter().enumerate().find(|(at, value)| given.values[..*at].contains(value));
+            let is_grouped = parts.axes.iter().any(|axis| axis.0.len() > 1 && axis.has(key));
+            if let (Some((_, value)), false) = (repeated, is_grouped) {
+                self.problem(given.place.clone(), format!("`{key}`: {value} stands twice"));
+            }
+        }
         let axes = self.with_overrides(&parts.axes, forced);
         let outer = self.rule_axis(parts, &axes, forced);
         let mut runs = Vec::new();
@@ -484,7 +496,8 @@ impl Reader<'_> {
         let mut seen = BTreeSet::new();
         name_runs(&mut runs);
         for run in &runs {
-            if !seen.insert(&run.id) {
+            // Of a file with mistakes, runs may be called alike for want of what was meant.
+            if !seen.insert(&run.id) && self.problems.is_empty() {
                 self.problem(self.path.clone(), format!("two runs are called {}", run.id));
             }
         }
@@ -505,9 +518,15 @@ impl Reader<'_> {
                     // One value for all steps: no longer part of what changes together.
                     Some(new) if new.asked == 1 => result.push(Axis(vec![(*key, new.clone())])),
                     Some(new) => {
+                        let others: Vec<&str> =
+                            axis.0.iter().map(|(other, _)| *other).filter(|other| other != key).collect();
                         let message = format!(
-                            "`{key}`: changes together with other settings, at {}: allowed are 1 value or {}, found {}",
-                            given.place, given.asked, new.asked
+                            "`{key}`: changes together with {}, at {}, and no part of such a group can be left out: allowed \
+                             are {} values, one for each of its steps, or 1 for all of them; found {}",
+                            others.join(" and "),
+                            given.place,
+                            given.asked,
+                            new.asked
                         );
                         self.problem(new.place.clone(), message);
                     }
@@ -547,8 +566,7 @@ impl Reader<'_> {
         }
         let total: usize = axes.iter().map(Axis::len).product();
         for mut number in 0..total {
-            let mut settings: BTreeMap<&'static str, Value> =
-                KEYS.iter().map(|key| (key.name, key.default.value())).collect();
+            let mut settings = run::Settings::default();
             for axis in axes.iter().rev() {
                 for (key, given) in &axis.0 {
                     settings.insert(key, given.values[number % axis.len()].clone());
@@ -592,6 +610,35 @@ impl Given {
     /// The value at one step, as if it were the only one.
     fn at(&self, step: usize) -> Self {
         Self { values: vec![self.values[step].clone()], asked: 1, place: self.place.clone() }
+    }
+}
+
+/// How the place of a problem begins that came by an option.
+const OPTION: &str = "--set";
+
+/// How a list is written, where what was found for a setting looks like one that is not.
+fn list_hint(key: &str, found: &Value) -> String {
+    let Value::Text(text) = found else { return String::new() };
+    let is_bracketed = text.starts_with('[');
+    let parts =
+        text.trim_matches(['[', ']']).split(|c: char| c == ',' || (is_bracketed && c.is_whitespace()));
+    let items: Vec<&str> = parts.map(str::trim).filter(|item| !item.is_empty()).collect();
+    if items.len() < 2 && !is_bracketed {
+        return String::new();
+    }
+    let quoted = |item: &&str| {
+        if DeValue::parse(item).is_ok() { (*item).to_owned() } else { format!("\"{item}\"") }
+    };
+    let list = items.iter().map(quoted).collect::<Vec<_>>().join(", ");
+    format!("; a list is written {OPTION} '{key}=[{list}]', quotes included")
+}
+
+/// A value with the marks that tell a text from a number, and a whole number from another.
+fn as_written(value: &Value) -> String {
+    match value {
+        Value::Text(text) if DeValue::parse(text).is_ok() => format!("\"{text}\""),
+        Value::Number(number) => format!("{number:?}"),
+        other => other.to_string(),
     }
 }
 
@@ -820,6 +867,56 @@ mod tests {
     #[test]
     fn the_defaults_make_a_sound_run() {
         assert_eq!(default_run().rule_name(), "bs");
+    }
+
+    #[test]
+    fn a_list_that_is_not_written_as_one_is_told_how() {
+        let found = |option: &str| messages("[axes]\nseed = [1, 2]\n", &[option]).join("\n");
+        for (option, told) in [
+            ("rule=[a,b]", "a list is written --set 'rule=[\"a\", \"b\"]', quotes included"),
+            ("rule=a, b", "a list is written --set 'rule=[\"a\", \"b\"]', quotes included"),
+            ("rule=[\"a\", b]", "a list is written --set 'rule=[\"a\", \"b\"]', quotes included"),
+            ("seed=1,2", "a list is written --set 'seed=[1, 2]', quotes included"),
+            ("seed=[1 2]", "a list is written --set 'seed=[1, 2]', quotes included"),
+        ] {
+            assert!(found(option).ends_with(told), "{option}: {}", found(option));
+        }
+        assert_eq!(
+            found("epochs=x"),
+            "--set epochs=x: `epochs`: found `x`; allowed is a whole number from 1 to 100000"
+        );
+        assert!(found("epochs=\"5\"").contains("found `\"5\"`"), "{}", found("epochs=\"5\""));
+        assert!(found("epochs=5.0").contains("found `5.0`"), "{}", found("epochs=5.0"));
+        assert!(found("wire-ohms=5 ohm").ends_with("from 0 to 1000000"), "{}", found("wire-ohms=5 ohm"));
+        assert_eq!(found("seed=[3, 3]"), "--set seed=[3, 3]: `seed`: 3 stands twice");
+    }
+
+    #[test]
+    fn a_part_of_what_changes_together_is_not_overridden() {
+        let text = "[[axes.zip]]\ngain = [1, 2, 3]\nbatch = [1, 2, 3]\n";
+        assert_eq!(
+            messages(text, &["batch=[4, 5]"]),
+            [
+                "--set batch=[4, 5]: `batch`: changes together with gain, at test.toml:3:1, and no part of such a group can \
+                 be left out: allowed are 3 values, one for each of its steps, or 1 for all of them; found 2"
+            ]
+        );
+        assert_eq!(parse_text(text, &["batch=[4, 4, 5]"]).unwrap().runs.len(), 3);
+        assert_eq!(parse_text(text, &["batch=4"]).unwrap().runs.len(), 3);
+    }
+
+    #[test]
+    fn files_that_are_not_there_are_told_beside_other_mistakes() {
+        let found = messages("[base]\ndevice = \"modd\"\ndataset = \"mnst\"\nepochs = 0\n", &[]);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(
+            found[0].starts_with("test.toml:2:10: `device`: no preset `modd`; did you mean `mod`?"),
+            "{found:?}"
+        );
+        assert!(
+            found[1].starts_with("test.toml:3:11: `dataset`: no data set `mnst`; did you mean `mnist`?"),
+            "{found:?}"
+        );
     }
 
     #[test]

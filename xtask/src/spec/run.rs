@@ -1,4 +1,6 @@
 use std::collections::BTreeMap;
+use std::ops::Index;
+use std::sync::LazyLock;
 
 use bitpulse_core::Accumulation;
 use bitpulse_data::{ImageShape, Manifest};
@@ -7,9 +9,8 @@ use bitpulse_learn::{
     InputCoding, Loss, MapShape, OutputError, Polarity, Rule, RuleError, Schedule, WeightUpdate,
 };
 
-use super::Value;
 use super::hardware::Hardware;
-use super::network;
+use super::{KEYS, Value, network};
 use crate::data;
 
 /// One training: its settings as given and as they are used.
@@ -19,8 +20,7 @@ pub struct Run {
     pub id: String,
     /// The sweep that it comes from, where one includes several.
     pub part: Option<String>,
-    /// Every setting, defaults included.
-    pub settings: BTreeMap<&'static str, Value>,
+    pub settings: Settings,
     pub architecture: Architecture,
     pub rule: Rule,
     pub schedule: Schedule,
@@ -35,6 +35,42 @@ pub struct Run {
     pub own_data: Option<String>,
     /// What holds the weights; `None` for software.
     pub hardware: Option<Hardware>,
+}
+
+/// Every setting of a run, defaults included.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Those that were given: thousands of runs share what all of them leave as it is.
+    given: BTreeMap<&'static str, Value>,
+}
+
+static DEFAULTS: LazyLock<BTreeMap<&str, Value>> =
+    LazyLock::new(|| KEYS.iter().map(|key| (key.name, key.default.value())).collect());
+
+impl Settings {
+    /// Gives the setting called `key`, which is one of [`KEYS`].
+    pub(super) fn insert(&mut self, key: &'static str, value: Value) {
+        self.given.insert(key, value);
+    }
+
+    /// All of them, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        DEFAULTS.iter().map(|(key, default)| (*key, self.given.get(key).unwrap_or(default)))
+    }
+
+    /// All in which a run is like those that differ from it in nothing but `key`.
+    pub fn without(&self, key: &str) -> Vec<String> {
+        self.iter().filter(|(other, _)| *other != key).map(|(_, value)| value.to_string()).collect()
+    }
+}
+
+/// By name, which is one of [`KEYS`].
+impl Index<&str> for Settings {
+    type Output = Value;
+
+    fn index(&self, key: &str) -> &Value {
+        self.given.get(key).unwrap_or_else(|| &DEFAULTS[key])
+    }
 }
 
 /// Which images a run sees.
@@ -57,9 +93,7 @@ impl Run {
     ///
     /// # Errors
     /// With every combination of settings that makes no sense, each with the setting that can mend it.
-    pub fn from_settings(
-        settings: BTreeMap<&'static str, Value>,
-    ) -> Result<Self, Vec<(&'static str, String)>> {
+    pub fn from_settings(settings: Settings) -> Result<Self, Vec<(&'static str, String)>> {
         let get = Get(&settings);
         let mut problems = Vec::new();
         let rule = get.rule();
@@ -69,9 +103,8 @@ impl Run {
         let architecture = network::read(get.text("network")).map_err(|error| {
             problems.push(("network", format!("{error:#}")));
         });
-        // The one data set that is derived from another.
-        let cropped = get.text("dataset") == "mnist-20x20";
-        let dataset = if cropped { "mnist" } else { get.text("dataset") };
+        let dataset = uncropped(get.text("dataset"));
+        let cropped = dataset != get.text("dataset");
         let split = SplitSpec {
             dataset: dataset.into(),
             validation: get.whole("validation-count"),
@@ -161,6 +194,11 @@ impl Run {
     }
 }
 
+/// The data set that one called `name` is taken from: one is derived from another.
+pub(super) fn uncropped(name: &str) -> &str {
+    if name == "mnist-20x20" { "mnist" } else { name }
+}
+
 /// Whether a network takes such images: neurons without place take all pixels, maps take images of their shape.
 fn takes(input: MapShape, image: ImageShape) -> bool {
     let ImageShape { channels, rows, cols } = image;
@@ -169,7 +207,7 @@ fn takes(input: MapShape, image: ImageShape) -> bool {
 
 /// Checked settings by their type. The table of keys gives every setting a default and one type, so a look-up by name
 /// and type can fail only by a typing mistake in this file, which every test of a spec would meet.
-pub(super) struct Get<'a>(&'a BTreeMap<&'static str, Value>);
+pub(super) struct Get<'a>(&'a Settings);
 
 impl<'a> Get<'a> {
     pub(super) fn text(&self, key: &str) -> &'a str {

@@ -153,15 +153,17 @@ const SWEEPS: &str = "sweeps";
 
 fn read(spec: &Path) -> Outcome<(String, PathBuf, String)> {
     let path = named::path(SWEEPS, spec);
-    let text = std::fs::read_to_string(&path).with_context(|| {
-        let mut message = format!("cannot read the sweep {}", path.display());
-        if named::is_bare(spec) {
-            let hint = named::hint(SWEEPS, spec);
-            let hint = if hint.is_empty() { ";" } else { &hint };
-            let _ = write!(message, "{hint} named sweeps are {}", named::known(SWEEPS).join(", "));
-        }
-        message
-    });
+    if named::is_bare(spec) && !path.exists() {
+        let hint = named::hint(SWEEPS, spec);
+        let hint = if hint.is_empty() { ";" } else { &hint };
+        let known = named::known(SWEEPS).join(", ");
+        return Err(Failure::input(anyhow!(
+            "no sweep `{}`{hint} named sweeps are {known}; a sweep file ends in .toml",
+            spec.display()
+        )));
+    }
+    let text =
+        std::fs::read_to_string(&path).with_context(|| format!("cannot read the sweep {}", path.display()));
     let name = path.file_stem().map_or_else(|| "sweep".into(), |stem| stem.to_string_lossy().into_owned());
     Ok((name, path, text.map_err(Failure::input)?))
 }

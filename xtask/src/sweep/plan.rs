@@ -108,7 +108,7 @@ impl Plan {
 /// The settings that the speed of a run depends on.
 fn alike(run: &Run) -> String {
     let speedless = ["seed", "epochs", "step-output", "step-hidden", "step-decay", "step-floor"];
-    let settings = run.settings.iter().filter(|(key, _)| !speedless.contains(*key));
+    let settings = run.settings.iter().filter(|(key, _)| !speedless.contains(key));
     settings.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(";")
 }
 

@@ -296,4 +296,12 @@ impl Keeper for Watch<'_> {
         }
         Ok(if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
+
+    fn go_on(&self) -> bool {
+        !self.stop.asked()
+    }
+
+    fn leave(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        self.held.keep(self.run, &checkpoint)
+    }
 }

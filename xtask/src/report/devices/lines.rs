@@ -178,7 +178,7 @@ fn groups<'a>(results: &'a Results, task: &'a Task<'a>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group> = vec![];
     for arm in &task.arms {
         let run = arm.runs[0];
-        let settings = results.settings.iter().zip(&run.settings);
+        let settings = results.settings.iter().zip(run.settings.iter());
         let settings = settings.filter(|(name, _)| !left_out.contains(name.as_str()));
         let settings = settings.map(|(name, value)| (name.as_str(), value.clone()));
         let counts = [("epochs", run.epochs.to_string()), ("batch", run.batch.to_string())];
@@ -199,7 +199,7 @@ fn left_out(results: &Results, task: &Task) -> BTreeSet<&'static str> {
         let mut seen = BTreeSet::new();
         let tied = task.arms.iter().all(|arm| {
             let run = arm.runs[0];
-            let settings = results.settings.iter().zip(&run.settings);
+            let settings = results.settings.iter().zip(run.settings.iter());
             let rest: Vec<&str> = settings
                 .filter(|(name, _)| {
                     *name != imperfection.key && !imperfection.companions.contains(&name.as_str())
