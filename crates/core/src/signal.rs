@@ -82,6 +82,20 @@ impl<R: Real> Signal<'_, R> {
         }
     }
 
+    /// Parts of `lines` lines of a signal that lists every line; what is left over is left out.
+    ///
+    /// # Panics
+    /// If this signal does not list every line.
+    pub(crate) fn split(&self, lines: usize) -> impl Iterator<Item = Signal<'_, R>> {
+        let (Signal::Analog(values) | Signal::Counts { values, .. }) = *self else {
+            panic!("only signals that list every line have parts")
+        };
+        values.chunks_exact(lines).map(|values| match *self {
+            Signal::Counts { per_unit, .. } => Signal::Counts { values, per_unit },
+            _ => Signal::Analog(values),
+        })
+    }
+
     /// How many pulses make a value of 1; 1 for levels and bits.
     pub fn per_unit(&self) -> u16 {
         match self {
@@ -93,11 +107,20 @@ impl<R: Real> Signal<'_, R> {
     /// Read phases that bring the signal onto the lines: one for levels and bits; for pulse counts one for each pulse of
     /// a unit and each sign that occurs.
     pub fn phases(&self) -> u64 {
-        let [positive, negative] = match self {
-            Signal::Analog(_) | Signal::Bits(_) => return 1,
-            Signal::Pulses { .. } | Signal::Counts { .. } => self.signed_pulses(),
-        };
-        u64::from(self.per_unit()) * (u64::from(positive > 0) + u64::from(negative > 0)).max(1)
+        match self {
+            Signal::Analog(_) | Signal::Bits(_) => 1,
+            Signal::Pulses { .. } | Signal::Counts { .. } => self.phases_of(self.signed_pulses()),
+        }
+    }
+
+    /// [`Signal::phases`] of a signal that is coded as this one and has other [`Signal::signed_pulses`].
+    pub fn phases_of(&self, [positive, negative]: [u64; 2]) -> u64 {
+        match self {
+            Signal::Analog(_) | Signal::Bits(_) => 1,
+            Signal::Pulses { .. } | Signal::Counts { .. } => {
+                u64::from(self.per_unit()) * (u64::from(positive > 0) + u64::from(negative > 0)).max(1)
+            }
+        }
     }
 
     /// Whether no line carries anything.
@@ -156,6 +179,19 @@ impl<R: Real> Signals<R> {
     pub fn counts(lines: usize, per_unit: u16) -> Self {
         assert!(per_unit > 0, "a value of 1 takes at least one pulse");
         Self { lines, body: Body::Counts { values: Vec::new(), per_unit } }
+    }
+
+    /// An empty batch on `lines` lines that codes values as this one does.
+    pub(crate) fn empty_like(&self, lines: usize) -> Self {
+        let body = match &self.body {
+            Body::Analog { .. } => Body::Analog { levels: Vec::new() },
+            Body::Bits { .. } => Body::Bits { active: Vec::new(), ends: Vec::new() },
+            Body::Pulses { per_unit, .. } => {
+                Body::Pulses { pulses: Vec::new(), ends: Vec::new(), per_unit: *per_unit }
+            }
+            Body::Counts { per_unit, .. } => Body::Counts { values: Vec::new(), per_unit: *per_unit },
+        };
+        Self { lines, body }
     }
 
     /// How many lines every sample has.
@@ -253,19 +289,6 @@ impl<R: Real> Signals<R> {
         let start = values.len();
         values.resize(start + samples * self.lines, R::zero());
         &mut values[start..]
-    }
-
-    /// Makes this a batch of `samples` samples that lists every line and returns their values to be overwritten: what
-    /// stands in them is left over.
-    ///
-    /// # Panics
-    /// If this batch is one of bits or of listed pulses.
-    pub fn relist(&mut self, samples: usize) -> &mut [R] {
-        let (Body::Analog { levels: values } | Body::Counts { values, .. }) = &mut self.body else {
-            panic!("a batch of single pulses takes no listed sample")
-        };
-        values.resize(samples * self.lines, R::zero());
-        values
     }
 
     /// Adds an analog sample and returns its levels, all zero, to be filled in.

@@ -1,4 +1,4 @@
-//! What happens to maps of neurons between synapses and activation: patches, pools, normalisation.
+//! What happens to maps of neurons between synapses and activation: pools, normalisation.
 //!
 //! Maps are stored place by place with all channels of a place together, so that the rows a synaptic matrix returns, one for
 //! each place, are the map. Samples are worked on by all threads at hand; sums over samples are taken in their order, so
@@ -7,104 +7,12 @@
 use bitpulse_core::Real;
 use rayon::prelude::*;
 
-use crate::architecture::{Layer, LayerShapes, MapShape, Pooling, Synapses};
+use crate::MapShape;
+use crate::architecture::{Layer, LayerShapes, Pooling};
 
-/// The patches of a convolution.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patches {
-    input: MapShape,
-    sums: MapShape,
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-    /// Lines of a patch, the bias line included.
-    lines: usize,
-}
-
-impl Patches {
-    /// Those of `layer`; `None` where it is dense.
-    pub fn new(layer: &Layer, shapes: &LayerShapes) -> Option<Self> {
-        match layer.synapses {
-            Synapses::Dense { .. } => None,
-            Synapses::Convolution { kernel, stride, padding, .. } => {
-                let LayerShapes { input, sums, .. } = *shapes;
-                Some(Self { input, sums, kernel, stride, padding, lines: layer.lines(shapes) })
-            }
-        }
-    }
-
-    /// Lines of a patch, the bias line included.
-    pub fn lines(&self) -> usize {
-        self.lines
-    }
-
-    /// Patches of a map.
-    pub fn places(&self) -> usize {
-        self.sums.places()
-    }
-
-    /// Where on the map the pixel is that images, which are stored plane by plane, have at `line`.
-    pub fn neuron_of_pixel(&self, line: usize) -> usize {
-        let places = self.input.places();
-        line % places * self.input.channels + line / places
-    }
-
-    /// Calls `visit` for every row of the patch at `place`, top to bottom: its first line, how many of its lines lie left of
-    /// the map and how many on it, and the first neuron of the latter.
-    fn for_each_row(&self, place: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
-        let MapShape { channels, height, width } = self.input;
-        let (top, left) = (place / self.sums.width * self.stride, place % self.sums.width * self.stride);
-        // In columns of the patch: the first on the map, and the first beyond it.
-        let first = self.padding.saturating_sub(left).min(self.kernel);
-        let end = (width + self.padding).saturating_sub(left).clamp(first, self.kernel);
-        for ky in 0..self.kernel {
-            let line = ky * self.kernel * channels;
-            match (top + ky).checked_sub(self.padding).filter(|y| *y < height) {
-                Some(y) if end > first => {
-                    let neuron = (y * width + left + first - self.padding) * channels;
-                    visit(line, first * channels, (end - first) * channels, neuron);
-                }
-                _ => visit(line, 0, 0, 0),
-            }
-        }
-    }
-
-    /// Copies the patches of `maps` (samples x (neurons + bias)) to `out` (samples x places x lines), with zeros where a
-    /// patch leaves the map; the last line of every patch is the bias, always 1.
-    pub fn gather<R: Real>(&self, maps: &[R], out: &mut [R]) {
-        let (lines, row) = (self.lines, self.kernel * self.input.channels);
-        let samples = maps.par_chunks_exact(self.input.neurons() + 1);
-        samples.zip(out.par_chunks_exact_mut(self.places() * lines)).for_each(|(map, out)| {
-            for (place, patch) in out.chunks_exact_mut(lines).enumerate() {
-                patch[lines - 1] = R::one();
-                self.for_each_row(place, |line, before, count, neuron| {
-                    let patch = &mut patch[line..line + row];
-                    if count < row {
-                        patch.fill(R::zero());
-                    }
-                    patch[before..before + count].copy_from_slice(&map[neuron..neuron + count]);
-                });
-            }
-        });
-    }
-
-    /// Adds the values of `patches` (samples x places x lines) up where they lie on the map, in `out` (samples x (neurons +
-    /// bias)), which is overwritten. What stands on the bias lines is left out.
-    pub fn scatter<R: Real>(&self, patches: &[R], out: &mut [R]) {
-        let lines = self.lines;
-        let samples = patches.par_chunks_exact(self.places() * lines);
-        samples.zip(out.par_chunks_exact_mut(self.input.neurons() + 1)).for_each(|(patches, map)| {
-            map.fill(R::zero());
-            for (place, patch) in patches.chunks_exact(lines).enumerate() {
-                self.for_each_row(place, |line, before, count, neuron| {
-                    let values = &patch[line + before..][..count];
-                    for (sum, &value) in map[neuron..neuron + count].iter_mut().zip(values) {
-                        *sum += value;
-                    }
-                });
-            }
-        });
-    }
+/// Where on a map the pixel is that images, which are stored plane by plane, have at `line`.
+pub(crate) fn neuron_of_pixel(map: MapShape, line: usize) -> usize {
+    line % map.places() * map.channels + line / map.places()
 }
 
 /// A pool of squares of places, channel by channel.

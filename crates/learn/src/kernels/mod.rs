@@ -4,6 +4,7 @@
 //! the common paths. Where the order of additions is the same the two agree bit for bit, and property tests below hold
 //! them to it.
 
+pub(crate) mod convolution;
 pub(crate) mod fast;
 #[cfg(test)]
 pub(crate) mod plain;
