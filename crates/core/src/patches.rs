@@ -146,8 +146,7 @@ impl Patches {
 
     /// [`Signal::signed_pulses`] of every patch of `map`, one sample as [`Patches::gather`] takes it.
     pub fn signed_pulses<R: Real>(&self, map: &Signal<'_, R>) -> Vec<[u64; 2]> {
-        let at_places: Vec<[u64; 2]> =
-            map.split(self.input.channels).map(|place| place.signed_pulses()).collect();
+        let at_places = map.signed_pulses_of_parts(self.input.channels);
         let bias = u64::from(map.per_unit());
         let patches = (0..self.places()).map(|place| {
             let mut sum = [bias, 0];
@@ -192,7 +191,8 @@ mod tests {
             }
             let gathered = patches.gather(&maps);
             let found: Vec<[u64; 2]> = maps.iter().flat_map(|map| patches.signed_pulses(&map)).collect();
-            prop_assert_eq!(found, gathered.iter().map(|patch| patch.signed_pulses()).collect::<Vec<_>>());
+            prop_assert_eq!(&found, &gathered.iter().map(|patch| patch.signed_pulses()).collect::<Vec<_>>());
+            prop_assert_eq!(found, gathered.signed_pulses());
         }
     }
 }

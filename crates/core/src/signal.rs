@@ -82,18 +82,19 @@ impl<R: Real> Signal<'_, R> {
         }
     }
 
-    /// Parts of `lines` lines of a signal that lists every line; what is left over is left out.
+    /// [`Signal::signed_pulses`] of every part of `lines` lines; lines that are left over are left out.
     ///
     /// # Panics
     /// If this signal does not list every line.
-    pub(crate) fn split(&self, lines: usize) -> impl Iterator<Item = Signal<'_, R>> {
-        let (Signal::Analog(values) | Signal::Counts { values, .. }) = *self else {
-            panic!("only signals that list every line have parts")
+    pub(crate) fn signed_pulses_of_parts(&self, lines: usize) -> Vec<[u64; 2]> {
+        let (values, unit) = match *self {
+            Signal::Analog(levels) => (levels, None),
+            Signal::Counts { values, per_unit } => (values, Some(R::of(f64::from(per_unit)))),
+            Signal::Bits(_) | Signal::Pulses { .. } => panic!("only signals that list every line have parts"),
         };
-        values.chunks_exact(lines).map(|values| match *self {
-            Signal::Counts { per_unit, .. } => Signal::Counts { values, per_unit },
-            _ => Signal::Analog(values),
-        })
+        let mut pulses = Vec::with_capacity(values.len() / lines);
+        rows::signs_by_row(values, lines, unit, &mut pulses);
+        pulses
     }
 
     /// How many pulses make a value of 1; 1 for levels and bits.
@@ -251,6 +252,19 @@ impl<R: Real> Signals<R> {
         }
     }
 
+    /// [`Signal::signed_pulses`] of every sample.
+    pub fn signed_pulses(&self) -> Vec<[u64; 2]> {
+        match &self.body {
+            Body::Analog { levels } => Signal::Analog(levels).signed_pulses_of_parts(self.lines),
+            Body::Counts { values, per_unit } => {
+                Signal::Counts { values, per_unit: *per_unit }.signed_pulses_of_parts(self.lines)
+            }
+            Body::Bits { .. } | Body::Pulses { .. } => {
+                self.iter().map(|signal| signal.signed_pulses()).collect()
+            }
+        }
+    }
+
     /// All samples in order.
     pub fn iter(&self) -> impl Iterator<Item = Signal<'_, R>> {
         (0..self.samples()).map(|index| self.get(index))
@@ -289,6 +303,19 @@ impl<R: Real> Signals<R> {
         let start = values.len();
         values.resize(start + samples * self.lines, R::zero());
         &mut values[start..]
+    }
+
+    /// Makes this a batch of `samples` samples that lists every line and returns their values to be overwritten: what
+    /// stands in them is left over.
+    ///
+    /// # Panics
+    /// If this batch is one of bits or of listed pulses.
+    pub fn relist(&mut self, samples: usize) -> &mut [R] {
+        let (Body::Analog { levels: values } | Body::Counts { values, .. }) = &mut self.body else {
+            panic!("a batch of single pulses takes no listed sample")
+        };
+        values.resize(samples * self.lines, R::zero());
+        values
     }
 
     /// Adds an analog sample and returns its levels, all zero, to be filled in.

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::architecture::{Architecture, ArchitectureError, LayerShapes};
 use crate::errors::{self, HiddenSign, LEAST_PROBABILITY, SlopePulses, most_probable, probabilities};
-use crate::maps::{Moments, Pool, neuron_of_pixel};
+use crate::maps::{self, Moments, Pool, neuron_of_pixel};
 use crate::rule::{ErrorSignal, Forward, InputCoding, OutputError, WeightUpdate};
 use crate::{Examples, Rule, RuleError, Schedule, SoftwareMatrix, draw, neurons};
 
@@ -68,7 +68,7 @@ impl<R: Real> Wiring<R> {
     /// What senses its sums. Comparators that share one noise and meet in an OR are one behind a maximum; a mean and a
     /// variance are computed from values.
     fn readout(&self, rule: &Rule) -> Readout {
-        if self.norm.is_some() || self.pool.is_some_and(|pool| pool.is_mean()) {
+        if self.norm.is_some() || self.pool.as_ref().is_some_and(Pool::is_mean) {
             Readout::Converter
         } else {
             neurons::hidden_readout(rule)
@@ -82,7 +82,7 @@ struct Norm<R: Real> {
     shift: SoftwareMatrix<R>,
     /// Means and deviations that answers are given with.
     moments: Moments,
-    /// The errors at the neurons, place by place, by which the shift learns.
+    /// The errors at the neurons, summed over samples and places, by which the shift learns.
     errors: Signals<R>,
 }
 
@@ -157,7 +157,7 @@ impl<R: Real> Wave<R> {
             } else {
                 moments[k].clone_from(&norm.moments);
             }
-            moments[k].normalise(z, &norm.shift.weights());
+            moments[k].normalise(z, neurons.neurons(), &norm.shift.weights());
         }
     }
 }
@@ -462,12 +462,10 @@ impl<R: Real> Network<R> {
             }
             if let Some(norm) = &mut wiring.norm {
                 let mut driven = Signals::bits(1);
-                for _ in 0..norm.errors.samples() {
-                    driven.push_bits([0]);
-                }
+                driven.push_bits([0]);
                 norm.shift.update(&driven, &norm.errors, update, at.child("shift"));
                 norm.shift.take_activity();
-                self.activity.update.adds += (norm.errors.samples() * norm.errors.lines()) as u64;
+                self.activity.update.adds += self.learning.z[layer].len() as u64;
             }
         }
     }
@@ -847,15 +845,17 @@ impl<R: Real> Network<R> {
             activity.backward.random_bits += count * errors::draws_per_neuron(rule);
         }
         if let Some(norm) = &mut wiring.norm {
-            norm.errors.clear();
-            norm.errors.push_listed(at_neurons.len() / channels).copy_from_slice(at_neurons);
+            let sums = maps::channel_sums(at_neurons, z, neurons, channels, |error, z| (error, error * z));
+            for (error, (sum, _)) in norm.errors.relist(1).iter_mut().zip(&sums) {
+                *error = R::of(*sum);
+            }
             if exact {
-                learning.moments[layer - 1].backward(z, &norm.shift.weights(), at_neurons, neurons);
+                let shifts = norm.shift.weights();
+                learning.moments[layer - 1].backward(z, &shifts, &sums, at_neurons, neurons);
                 activity.backward.macs += 3 * count;
             }
         }
-        out.clear();
-        let listed = out.push_listed(samples * sums.places());
+        let listed = out.relist(samples * sums.places());
         if let Some(pool) = &wiring.pool {
             // Pulses cannot be shared out: every place of a mean gets all of them.
             let shared = if exact { R::of(1.0 / pool.square() as f64) } else { R::one() };

@@ -55,19 +55,22 @@ const LARGE: usize = 2048;
 /// What enters the matrix in an update: samples, or the patches of maps.
 struct Inputs<'a, R> {
     signals: &'a Signals<R>,
-    /// The patches, and the signed pulses of each.
-    patches: Option<(&'a Patches, Vec<[u64; 2]>)>,
+    patches: Option<Counted<'a>>,
+}
+
+/// Patches, with the signed pulses of each and of its errors.
+struct Counted<'a> {
+    patches: &'a Patches,
+    inputs: Vec<[u64; 2]>,
+    errors: Vec<[u64; 2]>,
 }
 
 impl<R: Real> Inputs<'_, R> {
-    fn samples(&self) -> usize {
-        self.patches.as_ref().map_or(self.signals.samples(), |(_, pulses)| pulses.len())
-    }
-
-    fn signed_pulses(&self, sample: usize) -> [u64; 2] {
+    /// The signed pulses of a sample, or patch, and of its errors.
+    fn signed_pulses(&self, errors: &Signals<R>, sample: usize) -> [[u64; 2]; 2] {
         match &self.patches {
-            Some((_, pulses)) => pulses[sample],
-            None => self.signals.get(sample).signed_pulses(),
+            Some(counted) => [counted.inputs[sample], counted.errors[sample]],
+            None => [self.signals, errors].map(|batch| batch.get(sample).signed_pulses()),
         }
     }
 }
@@ -113,7 +116,7 @@ impl<R: Real> SoftwareMatrix<R> {
 
     /// Adds `factor` times the summed outer products of the batch to `sums`, which stand as the weights do.
     fn add_products(&mut self, inputs: &Inputs<'_, R>, errors: &Signals<R>, factor: R, sums: &mut [R]) {
-        if let Some((patches, _)) = inputs.patches {
+        if let Some(Counted { patches, .. }) = inputs.patches {
             let [maps, errors] = [inputs.signals, errors].map(listed);
             convolution::add_outer(sums, (self.shape.outputs, self.stride), patches, factor, maps, errors);
             return;
@@ -218,9 +221,8 @@ impl<R: Real> SoftwareMatrix<R> {
     /// multiplication for every value that meets one.
     fn count_accumulation(&mut self, inputs: &Inputs<'_, R>, errors: &Signals<R>) {
         let whole = inputs.signals.analog_levels().is_none() && errors.analog_levels().is_none();
-        tally(&mut self.activity.update, inputs.samples(), |counts, sample| {
-            let pulses = [inputs.signed_pulses(sample), errors.get(sample).signed_pulses()];
-            let [x, e] = pulses.map(|[positive, negative]| positive + negative);
+        tally(&mut self.activity.update, errors.samples(), |counts, sample| {
+            let [x, e] = inputs.signed_pulses(errors, sample).map(|[positive, negative]| positive + negative);
             if whole {
                 counts.counter_steps += x * e;
             } else {
@@ -231,15 +233,11 @@ impl<R: Real> SoftwareMatrix<R> {
 
     /// Counts the crosspoints that an exact update moves; whole pulses count as often as they come.
     fn count_update(&mut self, inputs: &Inputs<'_, R>, errors: &Signals<R>, per_unit: u16) {
-        let signals = inputs.signals;
-        let unit = |sample| u64::from(signals.get(0).per_unit()) * u64::from(errors.get(sample).per_unit());
-        tally(&mut self.activity.update, inputs.samples(), |counts, sample| {
-            let e = errors.get(sample).signed_pulses();
-            if e == [0, 0] {
-                return;
-            }
-            let x = inputs.signed_pulses(sample);
-            let pulses = |met: u64| met * u64::from(per_unit) / unit(sample);
+        let unit =
+            [inputs.signals, errors].map(|batch| u64::from(batch.get(0).per_unit())).iter().product::<u64>();
+        tally(&mut self.activity.update, errors.samples(), |counts, sample| {
+            let [x, e] = inputs.signed_pulses(errors, sample);
+            let pulses = |met: u64| met * u64::from(per_unit) / unit;
             counts.set_pulses += pulses(x[0] * e[0] + x[1] * e[1]);
             counts.reset_pulses += pulses(x[0] * e[1] + x[1] * e[0]);
         });
@@ -432,9 +430,9 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
     ) {
         let Shape { inputs: lines, outputs: columns } = self.shape;
         assert_fits("errors", errors, columns);
-        tally(&mut self.activity.backward, errors.samples(), |pass, sample| {
-            let signal = errors.get(sample);
-            count_read(pass, &signal, columns, signal.signed_pulses(), lines, readout);
+        let pulses = errors.signed_pulses();
+        tally(&mut self.activity.backward, pulses.len(), |pass, place| {
+            count_read(pass, &errors.get(0), columns, pulses[place], lines, readout);
         });
         convolution::backward(&self.weights, (columns, self.stride), patches, listed(errors), maps);
     }
@@ -453,8 +451,10 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         }
         self.assert_fit(maps, patches);
         assert_fits("errors", errors, self.shape.outputs);
-        let inputs = Inputs { signals: maps, patches: Some((patches, patch_pulses(maps, patches))) };
-        assert_eq!(inputs.samples(), errors.samples(), "inputs and errors are of different batches");
+        let counted =
+            Counted { patches, inputs: patch_pulses(maps, patches), errors: errors.signed_pulses() };
+        assert_eq!(counted.inputs.len(), errors.samples(), "inputs and errors are of different batches");
+        let inputs = Inputs { signals: maps, patches: Some(counted) };
         self.update_by(&inputs, errors, update, at);
     }
 

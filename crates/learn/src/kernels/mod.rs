@@ -6,6 +6,7 @@
 
 pub(crate) mod convolution;
 pub(crate) mod fast;
+pub(crate) mod maps;
 #[cfg(test)]
 pub(crate) mod plain;
 
