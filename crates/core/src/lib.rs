@@ -6,6 +6,7 @@
 //! Around it stand the values that cross the seam:
 //!
 //! * [`Signals`]: what travels along the lines, analog levels or counted pulses, for a batch of samples,
+//! * [`Patches`]: the patches of a map that a convolution reads its matrix with,
 //! * [`SeedPath`]: every random number is a pure function of a root seed and a path,
 //! * [`Activity`]: what the hardware did, counted; joules appear only in `bitpulse-energy`,
 //! * [`rows`]: the walks over a matrix in memory that implementations of the seam share,
@@ -35,6 +36,7 @@ mod accumulator;
 mod activity;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod patches;
 mod real;
 pub mod rows;
 mod seed;
@@ -45,6 +47,7 @@ pub mod units;
 
 pub use accumulator::{Accumulation, Accumulator};
 pub use activity::{Activity, Conversions, PassActivity};
+pub use patches::{MapShape, Patches};
 pub use real::Real;
 pub use seed::{Rng, SeedPath};
 pub use signal::{Pulse, Signal, Signals};

@@ -82,6 +82,21 @@ impl<R: Real> Signal<'_, R> {
         }
     }
 
+    /// [`Signal::signed_pulses`] of every part of `lines` lines; lines that are left over are left out.
+    ///
+    /// # Panics
+    /// If this signal does not list every line.
+    pub(crate) fn signed_pulses_of_parts(&self, lines: usize) -> Vec<[u64; 2]> {
+        let (values, unit) = match *self {
+            Signal::Analog(levels) => (levels, None),
+            Signal::Counts { values, per_unit } => (values, Some(R::of(f64::from(per_unit)))),
+            Signal::Bits(_) | Signal::Pulses { .. } => panic!("only signals that list every line have parts"),
+        };
+        let mut pulses = Vec::with_capacity(values.len() / lines);
+        rows::signs_by_row(values, lines, unit, &mut pulses);
+        pulses
+    }
+
     /// How many pulses make a value of 1; 1 for levels and bits.
     pub fn per_unit(&self) -> u16 {
         match self {
@@ -93,11 +108,20 @@ impl<R: Real> Signal<'_, R> {
     /// Read phases that bring the signal onto the lines: one for levels and bits; for pulse counts one for each pulse of
     /// a unit and each sign that occurs.
     pub fn phases(&self) -> u64 {
-        let [positive, negative] = match self {
-            Signal::Analog(_) | Signal::Bits(_) => return 1,
-            Signal::Pulses { .. } | Signal::Counts { .. } => self.signed_pulses(),
-        };
-        u64::from(self.per_unit()) * (u64::from(positive > 0) + u64::from(negative > 0)).max(1)
+        match self {
+            Signal::Analog(_) | Signal::Bits(_) => 1,
+            Signal::Pulses { .. } | Signal::Counts { .. } => self.phases_of(self.signed_pulses()),
+        }
+    }
+
+    /// [`Signal::phases`] of a signal that is coded as this one and has other [`Signal::signed_pulses`].
+    pub fn phases_of(&self, [positive, negative]: [u64; 2]) -> u64 {
+        match self {
+            Signal::Analog(_) | Signal::Bits(_) => 1,
+            Signal::Pulses { .. } | Signal::Counts { .. } => {
+                u64::from(self.per_unit()) * (u64::from(positive > 0) + u64::from(negative > 0)).max(1)
+            }
+        }
     }
 
     /// Whether no line carries anything.
@@ -158,6 +182,19 @@ impl<R: Real> Signals<R> {
         Self { lines, body: Body::Counts { values: Vec::new(), per_unit } }
     }
 
+    /// An empty batch on `lines` lines that codes values as this one does.
+    pub(crate) fn empty_like(&self, lines: usize) -> Self {
+        let body = match &self.body {
+            Body::Analog { .. } => Body::Analog { levels: Vec::new() },
+            Body::Bits { .. } => Body::Bits { active: Vec::new(), ends: Vec::new() },
+            Body::Pulses { per_unit, .. } => {
+                Body::Pulses { pulses: Vec::new(), ends: Vec::new(), per_unit: *per_unit }
+            }
+            Body::Counts { per_unit, .. } => Body::Counts { values: Vec::new(), per_unit: *per_unit },
+        };
+        Self { lines, body }
+    }
+
     /// How many lines every sample has.
     pub fn lines(&self) -> usize {
         self.lines
@@ -212,6 +249,19 @@ impl<R: Real> Signals<R> {
                 values: &values[index * self.lines..(index + 1) * self.lines],
                 per_unit: *per_unit,
             },
+        }
+    }
+
+    /// [`Signal::signed_pulses`] of every sample.
+    pub fn signed_pulses(&self) -> Vec<[u64; 2]> {
+        match &self.body {
+            Body::Analog { levels } => Signal::Analog(levels).signed_pulses_of_parts(self.lines),
+            Body::Counts { values, per_unit } => {
+                Signal::Counts { values, per_unit: *per_unit }.signed_pulses_of_parts(self.lines)
+            }
+            Body::Bits { .. } | Body::Pulses { .. } => {
+                self.iter().map(|signal| signal.signed_pulses()).collect()
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Accumulation, Activity, Real, SeedPath, Signals, State, StateError};
+use crate::{Accumulation, Activity, Patches, Real, SeedPath, Signals, State, StateError};
 
 /// The size of a synaptic matrix: `inputs` word lines by `outputs` bit lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,6 +88,48 @@ pub trait SynapticMatrix<R: Real = f32>: Send {
 
     /// Moves the weights by the sum over the batch of the outer products of `inputs` and `errors`.
     fn update(&mut self, inputs: &Signals<R>, errors: &Signals<R>, update: Update, at: SeedPath);
+
+    /// Forward read of every patch of `maps`, which list every line: `outputs` of samples and places x shape.outputs.
+    ///
+    /// The patches are what counts: an implementation may go another way than writing them out, but must read, count and
+    /// draw as [`SynapticMatrix::forward`] of [`Patches::gather`] does, to rounding.
+    fn forward_patches(
+        &mut self,
+        maps: &Signals<R>,
+        patches: &Patches,
+        readout: Readout,
+        at: SeedPath,
+        outputs: &mut [R],
+    ) {
+        self.forward(&patches.gather(maps), readout, at, outputs);
+    }
+
+    /// Backward read of the `errors` of every patch (samples and places), added up on the maps: `maps` of samples x
+    /// (neurons + bias), as [`Patches::scatter`] fills them.
+    fn backward_patches(
+        &mut self,
+        errors: &Signals<R>,
+        patches: &Patches,
+        readout: Readout,
+        at: SeedPath,
+        maps: &mut [R],
+    ) {
+        let mut read = vec![R::zero(); errors.samples() * patches.lines()];
+        self.backward(errors, readout, at, &mut read);
+        patches.scatter(&read, maps);
+    }
+
+    /// [`SynapticMatrix::update`] by every patch of `maps` with its errors (samples and places).
+    fn update_patches(
+        &mut self,
+        maps: &Signals<R>,
+        patches: &Patches,
+        errors: &Signals<R>,
+        update: Update,
+        at: SeedPath,
+    ) {
+        self.update(&patches.gather(maps), errors, update, at);
+    }
 
     /// Sets the weights, as close as the hardware can.
     fn program(&mut self, weights: &[R], at: SeedPath);

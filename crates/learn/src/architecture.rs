@@ -1,39 +1,6 @@
+use bitpulse_core::{MapShape, Patches};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-/// The shape of a map of neurons or pixels. A layer without place has height and width 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MapShape {
-    /// Channels, such as the three colours of an image.
-    pub channels: usize,
-    /// Rows of places.
-    pub height: usize,
-    /// Columns of places.
-    pub width: usize,
-}
-
-impl MapShape {
-    /// Neurons without place.
-    pub const fn flat(neurons: usize) -> Self {
-        Self { channels: neurons, height: 1, width: 1 }
-    }
-
-    /// Places, each with all channels.
-    pub const fn places(self) -> usize {
-        self.height * self.width
-    }
-
-    /// Neurons: channels times places.
-    pub const fn neurons(self) -> usize {
-        self.channels * self.places()
-    }
-}
-
-impl std::fmt::Display for MapShape {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} x {} x {}", self.channels, self.height, self.width)
-    }
-}
 
 /// How the neurons of a layer are connected to those before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,9 +72,16 @@ impl Layer {
 
     /// Input lines of its synaptic matrix, that of the biases included.
     pub(crate) fn lines(&self, shapes: &LayerShapes) -> usize {
+        self.patches(shapes).map_or(shapes.input.neurons() + 1, |patches| patches.lines())
+    }
+
+    /// The patches of a convolution.
+    pub(crate) fn patches(&self, shapes: &LayerShapes) -> Option<Patches> {
         match self.synapses {
-            Synapses::Dense { .. } => shapes.input.neurons() + 1,
-            Synapses::Convolution { kernel, .. } => shapes.input.channels * kernel * kernel + 1,
+            Synapses::Dense { .. } => None,
+            Synapses::Convolution { kernel, stride, padding, .. } => {
+                Some(Patches { input: shapes.input, kernel, stride, padding })
+            }
         }
     }
 }
@@ -204,8 +178,8 @@ impl Architecture {
                         });
                         return Err(problems);
                     }
-                    let height = (height - kernel) / stride + 1;
-                    MapShape { channels, height, width: (width - kernel) / stride + 1 }
+                    let patches = Patches { input, kernel, stride, padding };
+                    MapShape { channels, height: patches.height(), width: patches.width() }
                 }
             };
             let mut neurons = sums;

@@ -1,16 +1,20 @@
 //! Errors: what the output neurons get wrong, and what of it reaches the neurons before them.
 
-use bitpulse_core::{Pulse, Readout, Real, Rng, Signals};
+use bitpulse_core::{Pulse, Readout, Real, Rng, Signals, rows};
 use rand::RngExt;
 use rayon::prelude::*;
 
 use crate::draw::pulse_count;
+use crate::kernels::maps as kernels;
 use crate::maps;
 use crate::rule::{Derivative, ErrorSignal, HiddenError, Loss, OutputError, Polarity};
 use crate::{Activation, MapShape, Rule};
 
 /// Weight of the newest sample in the running mean of the error's magnitude.
 const ERROR_MEAN_RATE: f64 = 0.001;
+
+/// The least error that a sign saturates at; a sign without chance saturates there.
+const LEAST_SATURATION: f64 = 1e-30;
 
 /// The least probability that enters a logarithm.
 pub(crate) const LEAST_PROBABILITY: f64 = 1e-12;
@@ -193,9 +197,7 @@ pub(crate) fn high_precision_hidden_error<R: Real>(
             *delta = a * scale * rule.activation.relative_slope_at(gain * z, value);
         }
     } else {
-        for ((delta, &a), &z) in delta.iter_mut().zip(a).zip(z) {
-            *delta = a * scale * rule.activation.relative_slope(gain * z);
-        }
+        kernels::send_through_slope(rule.activation, gain, scale, a, z, delta);
     }
 }
 
@@ -219,38 +221,45 @@ pub(crate) fn map_errors<R: Real>(
         });
         return;
     };
-    let slope = SlopePulses::new(rule);
-    let unit = slope.map_or(1.0, |slope| 1.0 / f64::from(slope.per_unit()));
-    // First the errors where the derivative lets them pass, then their signs.
-    let mut slopes = vec![R::zero(); errors.len()];
-    let passed = samples.zip(errors.par_chunks_exact_mut(neurons)).zip(slopes.par_chunks_exact_mut(neurons));
-    passed.for_each(|((((a, z), rng), errors), slopes)| {
-        for (((error, slope_value), &a), &z) in errors.iter_mut().zip(slopes).zip(a).zip(z) {
-            *slope_value = match slope {
-                Some(slope) => R::of(f64::from(slope.count(rule, z, rng)) * unit),
-                None => rule.activation.relative_slope(R::of(rule.gain) * z),
-            };
-            *error = if *slope_value == R::zero() { R::zero() } else { a };
-        }
-    });
-    let signs: Vec<HiddenSign<R>> = match hidden {
-        HiddenError::Sign => vec![HiddenSign::Deterministic; channels],
-        HiddenError::StochasticSign { pulses, saturation } => {
+    let (slope, gain) = (SlopePulses::new(rule), R::of(rule.gain));
+    // First the errors where the derivative lets them pass, then their signs, then what it is worth where it is no bit.
+    let mut slopes = match slope {
+        Some(SlopePulses::Certain) => Vec::new(),
+        _ => vec![R::zero(); errors.len()],
+    };
+    if slopes.is_empty() {
+        samples.zip(errors.par_chunks_exact_mut(neurons)).for_each(|(((a, z), _), errors)| {
+            kernels::send_through_slope(rule.activation, gain, R::one(), a, z, errors);
+        });
+    } else {
+        let passed =
+            samples.zip(errors.par_chunks_exact_mut(neurons)).zip(slopes.par_chunks_exact_mut(neurons));
+        passed.for_each(|((((a, z), rng), errors), slopes)| {
+            for (((error, slope_value), &a), &z) in errors.iter_mut().zip(slopes).zip(a).zip(z) {
+                *slope_value = match slope {
+                    Some(slope) => R::of(f64::from(slope.count(rule, z, rng)) / f64::from(slope.per_unit())),
+                    None => rule.activation.relative_slope(gain * z),
+                };
+                *error = if *slope_value == R::zero() { R::zero() } else { a };
+            }
+        });
+    }
+    let saturations: Vec<R> = match hidden {
+        HiddenError::Sign => vec![R::of(LEAST_SATURATION); channels],
+        HiddenError::StochasticSign { saturation, .. } => {
             let magnitudes = maps::channel_magnitudes(errors, neurons, channels);
-            magnitudes.into_iter().map(|mean| HiddenSign::stochastic(pulses, saturation, mean)).collect()
+            magnitudes.iter().map(|mean| R::of((saturation * mean).max(LEAST_SATURATION))).collect()
         }
     };
-    let unit = 1.0 / f64::from(hidden.pulses());
-    let drawn = errors.par_chunks_exact_mut(neurons).zip(slopes.par_chunks_exact(neurons)).zip(rngs);
-    drawn.for_each(|((errors, slopes), rng)| {
-        for (errors, slopes) in errors.chunks_exact_mut(channels).zip(slopes.chunks_exact(channels)) {
-            for ((error, &slope), sign) in errors.iter_mut().zip(slopes).zip(&signs) {
-                if *error != R::zero() {
-                    *error = slope * R::of(f64::from(sign.count(*error, rng)) * unit);
-                }
-            }
-        }
+    let drawn = errors.par_chunks_exact_mut(neurons).zip(rngs);
+    drawn.for_each(|(errors, rng)| {
+        let mut draws = vec![0; neurons];
+        rows::fill_draws(rng, &mut draws);
+        kernels::draw_signs(errors, &saturations, hidden.pulses(), &draws);
     });
+    if !slopes.is_empty() {
+        errors.par_iter_mut().zip(slopes).for_each(|(error, slope)| *error *= slope);
+    }
 }
 
 /// Random decisions that the errors of one neuron take.

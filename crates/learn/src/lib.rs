@@ -28,6 +28,7 @@
 
 mod activation;
 mod architecture;
+mod convolution;
 mod diagnostics;
 mod draw;
 mod errors;
@@ -43,7 +44,8 @@ mod software;
 mod training;
 
 pub use activation::Activation;
-pub use architecture::{Architecture, ArchitectureError, Layer, LayerShapes, MapShape, Pooling, Synapses};
+pub use architecture::{Architecture, ArchitectureError, Layer, LayerShapes, Pooling, Synapses};
+pub use bitpulse_core::MapShape;
 pub use diagnostics::{cosine, mean_update};
 pub use examples::{Examples, ExamplesError, Pixels};
 pub use network::{Combine, Evaluation, Inference, Network, NetworkError};

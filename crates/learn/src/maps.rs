@@ -1,4 +1,4 @@
-//! What happens to maps of neurons between synapses and activation: patches, pools, normalisation.
+//! What happens to maps of neurons between synapses and activation: pools, normalisation.
 //!
 //! Maps are stored place by place with all channels of a place together, so that the rows a synaptic matrix returns, one for
 //! each place, are the map. Samples are worked on by all threads at hand; sums over samples are taken in their order, so
@@ -7,208 +7,77 @@
 use bitpulse_core::Real;
 use rayon::prelude::*;
 
-use crate::architecture::{Layer, LayerShapes, MapShape, Pooling, Synapses};
+use crate::MapShape;
+use crate::architecture::{Layer, LayerShapes, Pooling};
+use crate::kernels::maps::{self as kernels, Squares};
 
-/// The patches of a convolution.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patches {
-    input: MapShape,
-    sums: MapShape,
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-    /// Lines of a patch, the bias line included.
-    lines: usize,
-}
-
-impl Patches {
-    /// Those of `layer`; `None` where it is dense.
-    pub fn new(layer: &Layer, shapes: &LayerShapes) -> Option<Self> {
-        match layer.synapses {
-            Synapses::Dense { .. } => None,
-            Synapses::Convolution { kernel, stride, padding, .. } => {
-                let LayerShapes { input, sums, .. } = *shapes;
-                Some(Self { input, sums, kernel, stride, padding, lines: layer.lines(shapes) })
-            }
-        }
-    }
-
-    /// Lines of a patch, the bias line included.
-    pub fn lines(&self) -> usize {
-        self.lines
-    }
-
-    /// Patches of a map.
-    pub fn places(&self) -> usize {
-        self.sums.places()
-    }
-
-    /// Where on the map the pixel is that images, which are stored plane by plane, have at `line`.
-    pub fn neuron_of_pixel(&self, line: usize) -> usize {
-        let places = self.input.places();
-        line % places * self.input.channels + line / places
-    }
-
-    /// Calls `visit` for every row of the patch at `place`, top to bottom: its first line, how many of its lines lie left of
-    /// the map and how many on it, and the first neuron of the latter.
-    fn for_each_row(&self, place: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
-        let MapShape { channels, height, width } = self.input;
-        let (top, left) = (place / self.sums.width * self.stride, place % self.sums.width * self.stride);
-        // In columns of the patch: the first on the map, and the first beyond it.
-        let first = self.padding.saturating_sub(left).min(self.kernel);
-        let end = (width + self.padding).saturating_sub(left).clamp(first, self.kernel);
-        for ky in 0..self.kernel {
-            let line = ky * self.kernel * channels;
-            match (top + ky).checked_sub(self.padding).filter(|y| *y < height) {
-                Some(y) if end > first => {
-                    let neuron = (y * width + left + first - self.padding) * channels;
-                    visit(line, first * channels, (end - first) * channels, neuron);
-                }
-                _ => visit(line, 0, 0, 0),
-            }
-        }
-    }
-
-    /// Copies the patches of `maps` (samples x (neurons + bias)) to `out` (samples x places x lines), with zeros where a
-    /// patch leaves the map; the last line of every patch is the bias, always 1.
-    pub fn gather<R: Real>(&self, maps: &[R], out: &mut [R]) {
-        let (lines, row) = (self.lines, self.kernel * self.input.channels);
-        let samples = maps.par_chunks_exact(self.input.neurons() + 1);
-        samples.zip(out.par_chunks_exact_mut(self.places() * lines)).for_each(|(map, out)| {
-            for (place, patch) in out.chunks_exact_mut(lines).enumerate() {
-                patch[lines - 1] = R::one();
-                self.for_each_row(place, |line, before, count, neuron| {
-                    let patch = &mut patch[line..line + row];
-                    if count < row {
-                        patch.fill(R::zero());
-                    }
-                    patch[before..before + count].copy_from_slice(&map[neuron..neuron + count]);
-                });
-            }
-        });
-    }
-
-    /// Adds the values of `patches` (samples x places x lines) up where they lie on the map, in `out` (samples x (neurons +
-    /// bias)), which is overwritten. What stands on the bias lines is left out.
-    pub fn scatter<R: Real>(&self, patches: &[R], out: &mut [R]) {
-        let lines = self.lines;
-        let samples = patches.par_chunks_exact(self.places() * lines);
-        samples.zip(out.par_chunks_exact_mut(self.input.neurons() + 1)).for_each(|(patches, map)| {
-            map.fill(R::zero());
-            for (place, patch) in patches.chunks_exact(lines).enumerate() {
-                self.for_each_row(place, |line, before, count, neuron| {
-                    let values = &patch[line + before..][..count];
-                    for (sum, &value) in map[neuron..neuron + count].iter_mut().zip(values) {
-                        *sum += value;
-                    }
-                });
-            }
-        });
-    }
+/// Where on a map the pixel is that images, which are stored plane by plane, have at `line`.
+pub(crate) fn neuron_of_pixel(map: MapShape, line: usize) -> usize {
+    line % map.places() * map.channels + line / map.places()
 }
 
 /// A pool of squares of places, channel by channel.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pool {
     kind: Pooling,
-    size: usize,
     sums: MapShape,
     neurons: MapShape,
+    /// Where the first value of the square of each place of the pooled map stands on the map of sums.
+    corners: Vec<usize>,
+    /// How far the values of a square are from the first.
+    offsets: Vec<usize>,
 }
 
 impl Pool {
     /// That of `layer`, if it has one.
     pub fn new(layer: &Layer, shapes: &LayerShapes) -> Option<Self> {
         let kind = layer.pool?;
-        Some(Self { kind, size: layer.pool_size, sums: shapes.sums, neurons: shapes.neurons })
+        let (LayerShapes { sums, neurons, .. }, size) = (*shapes, layer.pool_size);
+        let value = |y, x| (y * sums.width + x) * sums.channels;
+        let square = |y| (0..size).map(move |x| value(y, x));
+        let row = |y| (0..neurons.width).map(move |x| value(y * size, x * size));
+        let (corners, offsets) =
+            ((0..neurons.height).flat_map(row).collect(), (0..size).flat_map(square).collect());
+        Some(Self { kind, sums, neurons, corners, offsets })
     }
 
-    /// First value, in the map of sums, of the square of a place of the pooled map.
-    fn corner(&self, place: usize) -> usize {
-        let (y, x) = (place / self.neurons.width, place % self.neurons.width);
-        (y * self.size * self.sums.width + x * self.size) * self.sums.channels
-    }
-
-    /// How far the values of a square are from its corner.
-    fn offsets(&self) -> Vec<usize> {
-        let row = self.sums.width * self.sums.channels;
-        let square = |y| (0..self.size).map(move |x| y * row + x * self.sums.channels);
-        (0..self.size).flat_map(square).collect()
+    fn squares(&self) -> Squares<'_> {
+        Squares { corners: &self.corners, offsets: &self.offsets, channels: self.sums.channels }
     }
 
     /// Pools `sums` (samples x places x channels) into `out`; `choices` becomes which value of its square each maximum is,
     /// and stays as it is for means.
     pub fn forward<R: Real>(&self, sums: &[R], out: &mut [R], choices: &mut [u16]) {
-        let channels = self.sums.channels;
-        let offsets = self.offsets();
-        let share = R::of(1.0 / offsets.len() as f64);
         let samples = sums.par_chunks_exact(self.sums.neurons());
         let outputs = out.par_chunks_exact_mut(self.neurons.neurons());
-        samples.zip(outputs).zip(choices.par_chunks_exact_mut(self.neurons.neurons())).for_each(
-            |((sums, out), choices)| {
-                let places = out.chunks_exact_mut(channels).zip(choices.chunks_exact_mut(channels));
-                for (place, (out, choices)) in places.enumerate() {
-                    let corner = self.corner(place);
-                    out.copy_from_slice(&sums[corner..corner + channels]);
-                    choices.fill(0);
-                    for (k, &offset) in (1..).zip(&offsets[1..]) {
-                        let values = &sums[corner + offset..][..channels];
-                        for ((out, choice), &value) in out.iter_mut().zip(choices.iter_mut()).zip(values) {
-                            match self.kind {
-                                Pooling::Max => {
-                                    let greater = value > *out;
-                                    *out = if greater { value } else { *out };
-                                    *choice = if greater { k } else { *choice };
-                                }
-                                Pooling::Average => *out += value,
-                            }
-                        }
-                    }
-                    if self.kind == Pooling::Average {
-                        for out in out {
-                            *out *= share;
-                        }
-                    }
-                }
-            },
-        );
+        let choices = choices.par_chunks_exact_mut(self.neurons.neurons());
+        samples.zip(outputs).zip(choices).for_each(|((sums, out), choices)| match self.kind {
+            Pooling::Max => kernels::pool_greatest(sums, self.squares(), out, choices),
+            Pooling::Average => kernels::pool_mean(sums, self.squares(), out),
+        });
     }
 
-    /// Sends errors at the pooled map (samples x places x channels) back to the sums, in `out`, all zero before: to the
-    /// value that was chosen, or, for a mean, `shared` times to each.
+    /// Sends errors at the pooled map (samples x places x channels) back to the sums, in `out`, which is overwritten: to
+    /// the value that was chosen, or, for a mean, `shared` times to each. Sums that are in no square get 0.
     pub fn backward<R: Real>(&self, errors: &[R], choices: &[u16], shared: R, out: &mut [R]) {
-        let channels = self.sums.channels;
-        let offsets = self.offsets();
+        let whole = self.neurons.places() * self.offsets.len() == self.sums.places();
         let samples = errors.par_chunks_exact(self.neurons.neurons());
         let outputs = out.par_chunks_exact_mut(self.sums.neurons());
-        samples.zip(choices.par_chunks_exact(self.neurons.neurons())).zip(outputs).for_each(
-            |((errors, choices), out)| {
-                let places = errors.chunks_exact(channels).zip(choices.chunks_exact(channels));
-                for (place, (errors, choices)) in places.enumerate() {
-                    let corner = self.corner(place);
-                    match self.kind {
-                        Pooling::Max => {
-                            for (channel, (&error, &choice)) in errors.iter().zip(choices).enumerate() {
-                                out[corner + offsets[usize::from(choice)] + channel] = error;
-                            }
-                        }
-                        Pooling::Average => {
-                            for &offset in &offsets {
-                                let out = &mut out[corner + offset..][..channels];
-                                for (out, &error) in out.iter_mut().zip(errors) {
-                                    *out = shared * error;
-                                }
-                            }
-                        }
-                    }
-                }
-            },
-        );
+        let choices = choices.par_chunks_exact(self.neurons.neurons());
+        samples.zip(choices).zip(outputs).for_each(|((errors, choices), out)| {
+            if !whole {
+                out.fill(R::zero());
+            }
+            match self.kind {
+                Pooling::Max => kernels::send_to_chosen(errors, choices, self.squares(), out),
+                Pooling::Average => kernels::send_to_all(errors, shared, self.squares(), out),
+            }
+        });
     }
 
     /// Values of a square.
     pub fn square(&self) -> usize {
-        self.size * self.size
+        self.offsets.len()
     }
 
     /// Whether a square becomes its mean.
@@ -244,71 +113,60 @@ impl Moments {
         Self { means, scales }
     }
 
-    /// Brings `values` to mean 0 and variance 1, and shifts every channel.
-    pub fn normalise<R: Real>(&self, values: &mut [R], shifts: &[R]) {
-        let moments = self.means.iter().zip(&self.scales).map(|(mean, scale)| [*mean, *scale].map(R::of));
-        let parameters: Vec<([R; 2], R)> = moments.zip(shifts.iter().copied()).collect();
-        values.par_chunks_exact_mut(parameters.len()).with_min_len(256).for_each(|place| {
-            for (value, &([mean, scale], shift)) in place.iter_mut().zip(&parameters) {
-                *value = (*value - mean) * scale + shift;
-            }
-        });
+    /// Brings `values` (samples x neurons) to mean 0 and variance 1, and shifts every channel.
+    pub fn normalise<R: Real>(&self, values: &mut [R], neurons: usize, shifts: &[R]) {
+        let [means, scales] = [&self.means, &self.scales].map(|moments| rounded(moments));
+        let samples = values.par_chunks_exact_mut(neurons);
+        samples.for_each(|values| kernels::normalise(values, &means, &scales, shifts));
     }
 
     /// The gradient before normalisation from that after it, in place, with means and deviations as functions of the
     /// values: `(g - mean g - y mean(g y)) / sigma` with `y` the normalised values, of which `z` are the shifted ones
-    /// (Ioffe and Szegedy 2015, section 3).
-    pub fn backward<R: Real>(&self, z: &[R], shifts: &[R], errors: &mut [R], neurons: usize) {
-        let channels = self.means.len();
-        let sums = channel_sums(errors, z, neurons, channels, |error, z| (error, error * z));
-        let count = (errors.len() / channels) as f64;
-        let parameters: Vec<[R; 4]> = sums
-            .iter()
-            .zip(&self.scales)
-            .zip(shifts)
-            .map(|(((sum, product), scale), &shift)| {
-                let product = product - sum * shift.as_f64();
-                let [mean, slope, scale] = [sum / count, product / count, *scale].map(R::of);
-                [mean, slope, scale, shift]
-            })
-            .collect();
-        let places = errors.par_chunks_exact_mut(channels).zip(z.par_chunks_exact(channels));
-        places.with_min_len(256).for_each(|(errors, z)| {
-            for ((error, &z), &[mean, slope, scale, shift]) in errors.iter_mut().zip(z).zip(&parameters) {
-                *error = (*error - mean - (z - shift) * slope) * scale;
-            }
-        });
+    /// (Ioffe and Szegedy 2015, section 3). `sums` are those of `g` and `g z` for every channel.
+    pub fn backward<R: Real>(
+        &self,
+        z: &[R],
+        shifts: &[R],
+        sums: &[(f64, f64)],
+        errors: &mut [R],
+        neurons: usize,
+    ) {
+        let count = (errors.len() / self.means.len()) as f64;
+        let means: Vec<R> = sums.iter().map(|(sum, _)| R::of(sum / count)).collect();
+        let slope =
+            |((sum, product), shift): (&(f64, f64), &R)| R::of((product - sum * shift.as_f64()) / count);
+        let slopes: Vec<R> = sums.iter().zip(shifts).map(slope).collect();
+        let moments = [&means, &slopes, &rounded(&self.scales), shifts];
+        let samples = errors.par_chunks_exact_mut(neurons).zip(z.par_chunks_exact(neurons));
+        samples.for_each(|(errors, z)| kernels::send_through_normalisation(errors, z, moments));
     }
 }
 
-/// Sums of two functions of two maps over samples and places, for every channel.
-fn channel_sums<R: Real>(
+fn rounded<R: Real>(values: &[f64]) -> Vec<R> {
+    values.iter().copied().map(R::of).collect()
+}
+
+/// Sums of two functions of two maps (samples x neurons) over samples and places, for every channel.
+pub(crate) fn channel_sums<R: Real>(
     a: &[R],
     b: &[R],
     neurons: usize,
     channels: usize,
     function: impl Fn(R, R) -> (R, R) + Sync,
 ) -> Vec<(f64, f64)> {
-    let per_sample: Vec<Vec<(R, R)>> = a
-        .par_chunks_exact(neurons)
-        .zip(b.par_chunks_exact(neurons))
+    let samples = a.par_chunks_exact(neurons).zip(b.par_chunks_exact(neurons));
+    let per_sample: Vec<[Vec<R>; 2]> = samples
         .map(|(a, b)| {
-            let mut sums = vec![(R::zero(), R::zero()); channels];
-            for (a, b) in a.chunks_exact(channels).zip(b.chunks_exact(channels)) {
-                for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
-                    let (first, second) = function(a, b);
-                    sum.0 += first;
-                    sum.1 += second;
-                }
-            }
-            sums
+            let [mut first, mut second] = [(); 2].map(|()| vec![R::zero(); channels]);
+            kernels::sum_places(a, b, &function, &mut first, &mut second);
+            [first, second]
         })
         .collect();
     let mut totals = vec![(0.0, 0.0); channels];
-    for sums in per_sample {
-        for (total, sum) in totals.iter_mut().zip(sums) {
-            total.0 += sum.0.as_f64();
-            total.1 += sum.1.as_f64();
+    for [first, second] in per_sample {
+        for ((total, first), second) in totals.iter_mut().zip(first).zip(second) {
+            total.0 += first.as_f64();
+            total.1 += second.as_f64();
         }
     }
     totals

@@ -1,13 +1,13 @@
 use bitpulse_core::{
-    Activity, PassActivity, Pulse, Readout, Real, Rng, SeedPath, Shape, Signal, Signals, State, StateError,
-    SynapticMatrix, Update, rows,
+    Activity, PassActivity, Patches, Pulse, Readout, Real, Rng, SeedPath, Shape, Signal, Signals, State,
+    StateError, SynapticMatrix, Update, rows,
 };
 use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::architecture::{Architecture, ArchitectureError, LayerShapes};
 use crate::errors::{self, HiddenSign, LEAST_PROBABILITY, SlopePulses, most_probable, probabilities};
-use crate::maps::{Moments, Patches, Pool};
+use crate::maps::{self, Moments, Pool, neuron_of_pixel};
 use crate::rule::{ErrorSignal, Forward, InputCoding, OutputError, WeightUpdate};
 use crate::{Examples, Rule, RuleError, Schedule, SoftwareMatrix, draw, neurons};
 
@@ -68,7 +68,7 @@ impl<R: Real> Wiring<R> {
     /// What senses its sums. Comparators that share one noise and meet in an OR are one behind a maximum; a mean and a
     /// variance are computed from values.
     fn readout(&self, rule: &Rule) -> Readout {
-        if self.norm.is_some() || self.pool.is_some_and(|pool| pool.is_mean()) {
+        if self.norm.is_some() || self.pool.as_ref().is_some_and(Pool::is_mean) {
             Readout::Converter
         } else {
             neurons::hidden_readout(rule)
@@ -82,7 +82,7 @@ struct Norm<R: Real> {
     shift: SoftwareMatrix<R>,
     /// Means and deviations that answers are given with.
     moments: Moments,
-    /// The errors at the neurons, place by place, by which the shift learns.
+    /// The errors at the neurons, summed over samples and places, by which the shift learns.
     errors: Signals<R>,
 }
 
@@ -97,7 +97,8 @@ enum Norming {
 
 /// Signals of one forward pass.
 struct Wave<R> {
-    entering: Vec<Entering<R>>,
+    /// What enters each layer, samples x (neurons before + bias).
+    entering: Vec<Signals<R>>,
     /// What the matrix returns, samples and places x channels, where a pool stands behind it.
     sums: Vec<Vec<R>>,
     /// Which of the values in its square each maximum is.
@@ -108,28 +109,11 @@ struct Wave<R> {
     z: Vec<Vec<R>>,
 }
 
-/// What enters one layer.
-struct Entering<R> {
-    /// Samples x (neurons before + bias).
-    map: Signals<R>,
-    /// The same as patches, for a convolution: samples and places x lines.
-    patches: Option<Signals<R>>,
-}
-
-impl<R: Real> Entering<R> {
-    /// As the matrix of the layer takes it.
-    fn inputs(&self) -> &Signals<R> {
-        self.patches.as_ref().unwrap_or(&self.map)
-    }
-}
-
 impl<R: Real> Wave<R> {
     /// Buffers for `layers`; `map` makes what enters the layer of a number, with so many lines, listed or not.
     fn new(layers: &[Wiring<R>], map: impl Fn(usize, usize, bool) -> Signals<R>) -> Self {
-        let entering = (0..).zip(layers).map(|(k, layer)| {
-            let patches = layer.patches.as_ref().map(|patches| map(k, patches.lines(), true));
-            Entering { map: map(k, layer.shapes.input.neurons() + 1, patches.is_some()), patches }
-        });
+        let lines = |layer: &Wiring<R>| layer.shapes.input.neurons() + 1;
+        let entering = (0..).zip(layers).map(|(k, layer)| map(k, lines(layer), layer.patches.is_some()));
         let channels = |layer: &Wiring<R>| layer.shapes.sums.channels;
         Self {
             entering: entering.collect(),
@@ -151,22 +135,20 @@ impl<R: Real> Wave<R> {
         at: SeedPath,
     ) {
         let Self { entering, sums, choices, moments, z } = self;
-        let entering = &mut entering[k];
-        let samples = entering.map.samples();
-        if let (Some(patches), Some(listed)) = (&layer.patches, &mut entering.patches) {
-            let maps = entering.map.listed_values().expect("maps before a convolution are listed");
-            patches.gather(maps, listed.relist(samples * patches.places()));
-        }
-        let inputs = entering.inputs();
-        let (sums, z) = (&mut sums[k], &mut z[k]);
+        let (entering, sums, z) = (&entering[k], &mut sums[k], &mut z[k]);
+        let samples = entering.samples();
+        let mut read = |out: &mut [R]| match &layer.patches {
+            Some(patches) => matrix.forward_patches(entering, patches, readout, at, out),
+            None => matrix.forward(entering, readout, at, out),
+        };
         z.resize(samples * layer.shapes.neurons.neurons(), R::zero());
         if let Some(pool) = &layer.pool {
             sums.resize(samples * layer.shapes.sums.neurons(), R::zero());
             choices[k].resize(z.len(), 0);
-            matrix.forward(inputs, readout, at, sums);
+            read(sums);
             pool.forward(sums, z, &mut choices[k]);
         } else {
-            matrix.forward(inputs, readout, at, z);
+            read(z);
         }
         if let Some(norm) = &layer.norm {
             let LayerShapes { neurons, .. } = layer.shapes;
@@ -175,7 +157,7 @@ impl<R: Real> Wave<R> {
             } else {
                 moments[k].clone_from(&norm.moments);
             }
-            moments[k].normalise(z, &norm.shift.weights());
+            moments[k].normalise(z, neurons.neurons(), &norm.shift.weights());
         }
     }
 }
@@ -187,9 +169,8 @@ struct Scratch<R> {
     rngs: Vec<Rng>,
     /// Class probabilities or outputs of one sample.
     outputs: Vec<R>,
-    /// What reaches the neurons before a layer, samples x (neurons + bias), and the same as patches.
+    /// What reaches the neurons before a layer, samples x (neurons + bias).
     backward: Vec<R>,
-    patches: Vec<R>,
     /// Errors at the neurons of a map, samples x neurons.
     map_errors: Vec<R>,
     pulses: Vec<Pulse>,
@@ -272,7 +253,7 @@ impl<R: Real> Network<R> {
         let mut matrices = Vec::new();
         let mut layers = Vec::new();
         for ((number, layer), shapes) in (0..).zip(&architecture.layers).zip(shapes) {
-            let patches = Patches::new(layer, &shapes);
+            let patches = layer.patches(&shapes);
             let channels = shapes.sums.channels;
             let shape = Shape { inputs: layer.lines(&shapes), outputs: channels };
             let mut matrix = make(shape);
@@ -473,16 +454,18 @@ impl<R: Real> Network<R> {
             };
             let at = at.child("update").index(layer as u64);
             let wiring = &mut self.layers[layer];
-            let inputs = self.learning.entering[layer].inputs();
-            self.matrices[layer].update(inputs, &self.errors[layer], update, at);
+            let (matrix, errors) = (&mut self.matrices[layer], &self.errors[layer]);
+            let entering = &self.learning.entering[layer];
+            match &wiring.patches {
+                Some(patches) => matrix.update_patches(entering, patches, errors, update, at),
+                None => matrix.update(entering, errors, update, at),
+            }
             if let Some(norm) = &mut wiring.norm {
                 let mut driven = Signals::bits(1);
-                for _ in 0..norm.errors.samples() {
-                    driven.push_bits([0]);
-                }
+                driven.push_bits([0]);
                 norm.shift.update(&driven, &norm.errors, update, at.child("shift"));
                 norm.shift.take_activity();
-                self.activity.update.adds += (norm.errors.samples() * norm.errors.lines()) as u64;
+                self.activity.update.adds += self.learning.z[layer].len() as u64;
             }
         }
     }
@@ -629,13 +612,13 @@ impl<R: Real> Network<R> {
         let Self { rule, layers, matrices, learning, scratch, activity, .. } = self;
         let Scratch { rngs, draws, pulses, .. } = scratch;
         let samples = batch.len();
-        let first = &mut learning.entering[0].map;
+        let first = &mut learning.entering[0];
         first.clear();
         if let Some(patches) = &layers[0].patches {
             let lines = first.lines();
             let maps = first.push_listed(samples).par_chunks_exact_mut(lines);
             maps.zip(batch).zip(rngs.par_iter_mut()).for_each(|((map, &index), rng)| {
-                let place = |pixel| patches.neuron_of_pixel(pixel);
+                let place = |pixel| neuron_of_pixel(patches.input, pixel);
                 neurons::list_input(rule.input, examples.pixels(index as usize), place, rng, map);
             });
         } else {
@@ -655,7 +638,7 @@ impl<R: Real> Network<R> {
                 break;
             }
             let neurons = layer.shapes.neurons.neurons();
-            let (z, next) = (&learning.z[k], &mut learning.entering[k + 1].map);
+            let (z, next) = (&learning.z[k], &mut learning.entering[k + 1]);
             next.clear();
             if next.is_listed() {
                 let maps = next.push_listed(samples).par_chunks_exact_mut(neurons + 1);
@@ -674,12 +657,17 @@ impl<R: Real> Network<R> {
     /// A forward pass with every signal at its expectation.
     fn forward_as_expected(&mut self, examples: &Examples, batch: &[u32], norming: Norming, at: SeedPath) {
         let Self { rule, layers, matrices, expected, .. } = self;
-        let first = &mut expected.entering[0].map;
+        let first = &mut expected.entering[0];
         first.clear();
         for &index in batch {
             let (pixels, map) = (examples.pixels(index as usize), first.push_analog());
             if let Some(patches) = &layers[0].patches {
-                neurons::list_expected(rule.input, pixels, |pixel| patches.neuron_of_pixel(pixel), map);
+                neurons::list_expected(
+                    rule.input,
+                    pixels,
+                    |pixel| neuron_of_pixel(patches.input, pixel),
+                    map,
+                );
             } else {
                 neurons::list_expected(rule.input, pixels, |pixel| pixel, map);
             }
@@ -692,7 +680,7 @@ impl<R: Real> Network<R> {
                 break;
             }
             let neurons = layer.shapes.neurons.neurons();
-            let next = &mut expected.entering[k + 1].map;
+            let next = &mut expected.entering[k + 1];
             next.clear();
             let (maps, z) = (next.push_listed(batch.len()), &expected.z[k]);
             if layer.is_plain() {
@@ -778,9 +766,7 @@ impl<R: Real> Network<R> {
         let lines = layers[layer].shapes.input.neurons() + 1;
         scratch.backward.resize(samples * lines, R::zero());
         if let Some(patches) = &layers[layer].patches {
-            scratch.patches.resize(incoming.samples() * patches.lines(), R::zero());
-            matrices[layer].backward(incoming, readout, at, &mut scratch.patches);
-            patches.scatter(&scratch.patches, &mut scratch.backward);
+            matrices[layer].backward_patches(incoming, patches, readout, at, &mut scratch.backward);
         } else {
             matrices[layer].backward(incoming, readout, at, &mut scratch.backward);
         }
@@ -813,7 +799,7 @@ impl<R: Real> Network<R> {
             }
             let a = &a[..neurons]; // the line after the neurons is that of the biases, which no error reaches
             let ErrorSignal::Bs { hidden, .. } = rule.error else {
-                let values = match learning.entering[layer].map.get(sample) {
+                let values = match learning.entering[layer].get(sample) {
                     Signal::Analog(values) => Some(&values[..neurons]),
                     Signal::Bits(_) | Signal::Pulses { .. } | Signal::Counts { .. } => None,
                 };
@@ -869,15 +855,17 @@ impl<R: Real> Network<R> {
             activity.backward.random_bits += count * errors::draws_per_neuron(rule);
         }
         if let Some(norm) = &mut wiring.norm {
-            norm.errors.clear();
-            norm.errors.push_listed(at_neurons.len() / channels).copy_from_slice(at_neurons);
+            let sums = maps::channel_sums(at_neurons, z, neurons, channels, |error, z| (error, error * z));
+            for (error, (sum, _)) in norm.errors.relist(1).iter_mut().zip(&sums) {
+                *error = R::of(*sum);
+            }
             if exact {
-                learning.moments[layer - 1].backward(z, &norm.shift.weights(), at_neurons, neurons);
+                let shifts = norm.shift.weights();
+                learning.moments[layer - 1].backward(z, &shifts, &sums, at_neurons, neurons);
                 activity.backward.macs += 3 * count;
             }
         }
-        out.clear();
-        let listed = out.push_listed(samples * sums.places());
+        let listed = out.relist(samples * sums.places());
         if let Some(pool) = &wiring.pool {
             // Pulses cannot be shared out: every place of a mean gets all of them.
             let shared = if exact { R::of(1.0 / pool.square() as f64) } else { R::one() };

@@ -4,7 +4,7 @@ use bitpulse_core::{Pulse, Readout, Real, Rng, SeedPath, Shape, Signals, rows};
 use rand::RngExt;
 
 use crate::draw::{self, pulse_count};
-use crate::kernels::fast;
+use crate::kernels::{fast, maps};
 use crate::rule::{Forward, Initial, InputCoding, Polarity};
 use crate::{Activation, Pixels, Rule};
 
@@ -99,11 +99,7 @@ pub(crate) fn list_fired<R: Real>(rule: &Rule, z: &[R], rng: &mut Rng, out: &mut
     };
     let mut draws = vec![0; z.len()];
     rows::fill_draws(rng, &mut draws);
-    let (gain, count, unit) = (R::of(rule.gain), R::of(f64::from(pulses)), R::of(1.0 / f64::from(pulses)));
-    for ((out, &z), draw) in out.iter_mut().zip(z).zip(draws) {
-        let fired = (count * rule.activation.value(gain * z) + draw::uniform::<R>(draw)).floor();
-        *out = rule.polarity.sent(unit * if fired > count { count } else { fired });
-    }
+    maps::fire(rule.activation, rule.polarity, R::of(rule.gain), pulses, z, &draws, out);
     out[z.len()] = R::one();
 }
 
@@ -195,13 +191,12 @@ pub(crate) fn fire<R: Real>(
 
 /// Writes what one sample's neurons send on average, and the bias line after them.
 pub(crate) fn activate<R: Real>(rule: &Rule, z: &[R], out: &mut [R]) {
-    let gain = R::of(rule.gain);
-    for (out, &z) in out.iter_mut().zip(z) {
-        *out = if rule.forward == Forward::Threshold {
-            rule.polarity.sent(R::of(f64::from(u8::from(z >= R::zero()))))
-        } else {
-            rule.polarity.sent(rule.activation.value(gain * z))
-        };
+    if rule.forward == Forward::Threshold {
+        for (out, &z) in out.iter_mut().zip(z) {
+            *out = rule.polarity.sent(R::of(f64::from(u8::from(z >= R::zero()))));
+        }
+    } else {
+        maps::activate(rule.activation, rule.polarity, R::of(rule.gain), z, out);
     }
     out[z.len()] = R::one();
 }

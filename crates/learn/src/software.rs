@@ -1,10 +1,11 @@
 use bitpulse_core::{
-    Accumulation, Accumulator, Activity, PassActivity, Readout, Real, SeedPath, Shape, Signal, Signals,
-    State, StateError, SynapticMatrix, Update, rows,
+    Accumulation, Accumulator, Activity, PassActivity, Patches, Readout, Real, SeedPath, Shape, Signal,
+    Signals, State, StateError, SynapticMatrix, Update, rows,
 };
 use rand::RngExt;
 use rayon::prelude::*;
 
+use crate::convolution;
 use crate::draw;
 use crate::kernels::fast;
 use crate::products;
@@ -52,6 +53,35 @@ const DENSE: f64 = 0.4;
 /// From this many samples on, which the places of maps make, counting zeros takes as long as it saves.
 const LARGE: usize = 2048;
 
+/// What enters the matrix in an update: samples, or the patches of maps.
+struct Inputs<'a, R> {
+    signals: &'a Signals<R>,
+    patches: Option<Counted<'a>>,
+}
+
+/// Patches, with the signed pulses of each and of its errors.
+struct Counted<'a> {
+    patches: &'a Patches,
+    inputs: Vec<[u64; 2]>,
+    errors: Vec<[u64; 2]>,
+}
+
+impl<R: Real> Inputs<'_, R> {
+    /// The signed pulses of a sample, or patch, and of its errors.
+    fn signed_pulses(&self, errors: &Signals<R>, sample: usize) -> [[u64; 2]; 2] {
+        match &self.patches {
+            Some(counted) => [counted.inputs[sample], counted.errors[sample]],
+            None => [self.signals, errors].map(|batch| batch.get(sample).signed_pulses()),
+        }
+    }
+}
+
+/// The signed pulses of all patches of `maps`.
+fn patch_pulses<R: Real>(maps: &Signals<R>, patches: &Patches) -> Vec<[u64; 2]> {
+    let samples = (0..maps.samples()).into_par_iter();
+    samples.flat_map_iter(|sample| patches.signed_pulses(&maps.get(sample))).collect()
+}
+
 /// The values of a batch that is worth a product of matrices.
 fn dense_values<R: Real>(signals: &Signals<R>) -> Option<&[R]> {
     signals.listed_values().filter(|values| {
@@ -79,14 +109,20 @@ impl<R: Real> SoftwareMatrix<R> {
         }
     }
 
-    fn add_exact(&mut self, inputs: &Signals<R>, errors: &Signals<R>, step: R) {
+    fn add_exact(&mut self, inputs: &Inputs<'_, R>, errors: &Signals<R>, step: R) {
         let mut weights = std::mem::take(&mut self.weights);
         self.add_products(inputs, errors, step, &mut weights);
         self.weights = weights;
     }
 
     /// Adds `factor` times the summed outer products of the batch to `sums`, which stand as the weights do.
-    fn add_products(&mut self, inputs: &Signals<R>, errors: &Signals<R>, factor: R, sums: &mut [R]) {
+    fn add_products(&mut self, inputs: &Inputs<'_, R>, errors: &Signals<R>, factor: R, sums: &mut [R]) {
+        if let Some(Counted { patches, .. }) = inputs.patches {
+            let [maps, errors] = [inputs.signals, errors].map(listed);
+            convolution::add_outer(sums, (self.shape.outputs, self.stride), patches, factor, maps, errors);
+            return;
+        }
+        let inputs = inputs.signals;
         if let (Some(x), Some(e)) = (dense_values(inputs), errors.listed_values()) {
             products::add_outer(sums, self.shape, self.stride, factor, x, e);
             return;
@@ -142,7 +178,7 @@ impl<R: Real> SoftwareMatrix<R> {
     }
 
     /// Moves every weight by `step` in the direction of the batch's summed product.
-    fn add_signs(&mut self, inputs: &Signals<R>, errors: &Signals<R>, step: R) {
+    fn add_signs(&mut self, inputs: &Inputs<'_, R>, errors: &Signals<R>, step: R) {
         let mut sums = vec![R::zero(); self.weights.len()];
         self.add_products(inputs, errors, R::one(), &mut sums);
         for (w, sum) in self.weights.iter_mut().zip(sums) {
@@ -159,7 +195,7 @@ impl<R: Real> SoftwareMatrix<R> {
     /// Moves the weights by a running mean of the batches' summed products.
     fn add_accumulated(
         &mut self,
-        inputs: &Signals<R>,
+        inputs: &Inputs<'_, R>,
         errors: &Signals<R>,
         accumulation: Accumulation,
         step: f64,
@@ -195,10 +231,10 @@ impl<R: Real> SoftwareMatrix<R> {
 
     /// Counts what the digital accumulators of a batch do: a step for every pulse that meets one of an error, or a
     /// multiplication for every value that meets one.
-    fn count_accumulation(&mut self, inputs: &Signals<R>, errors: &Signals<R>) {
-        let whole = inputs.analog_levels().is_none() && errors.analog_levels().is_none();
-        tally(&mut self.activity.update, inputs.samples(), |counts, sample| {
-            let [x, e] = [inputs, errors].map(|batch| batch.get(sample).signed_pulses().iter().sum::<u64>());
+    fn count_accumulation(&mut self, inputs: &Inputs<'_, R>, errors: &Signals<R>) {
+        let whole = inputs.signals.analog_levels().is_none() && errors.analog_levels().is_none();
+        tally(&mut self.activity.update, errors.samples(), |counts, sample| {
+            let [x, e] = inputs.signed_pulses(errors, sample).map(|[positive, negative]| positive + negative);
             if whole {
                 counts.counter_steps += x * e;
             } else {
@@ -208,19 +244,44 @@ impl<R: Real> SoftwareMatrix<R> {
     }
 
     /// Counts the crosspoints that an exact update moves; whole pulses count as often as they come.
-    fn count_update(&mut self, inputs: &Signals<R>, errors: &Signals<R>, per_unit: u16) {
-        tally(&mut self.activity.update, inputs.samples(), |counts, sample| {
-            let (input, error) = (inputs.get(sample), errors.get(sample));
-            if error.is_silent() {
-                return;
-            }
-            let (x, e) = (input.signed_pulses(), error.signed_pulses());
-            let unit = u64::from(input.per_unit()) * u64::from(error.per_unit());
+    fn count_update(&mut self, inputs: &Inputs<'_, R>, errors: &Signals<R>, per_unit: u16) {
+        let unit =
+            [inputs.signals, errors].map(|batch| u64::from(batch.get(0).per_unit())).iter().product::<u64>();
+        tally(&mut self.activity.update, errors.samples(), |counts, sample| {
+            let [x, e] = inputs.signed_pulses(errors, sample);
             let pulses = |met: u64| met * u64::from(per_unit) / unit;
             counts.set_pulses += pulses(x[0] * e[0] + x[1] * e[1]);
             counts.reset_pulses += pulses(x[0] * e[1] + x[1] * e[0]);
         });
     }
+
+    fn update_by(&mut self, inputs: &Inputs<'_, R>, errors: &Signals<R>, update: Update, at: SeedPath) {
+        match update {
+            Update::Exact { step } => {
+                self.count_update(inputs, errors, 1);
+                self.add_exact(inputs, errors, R::of(step));
+            }
+            Update::Sign { step } => self.add_signs(inputs, errors, R::of(step)),
+            Update::Accumulated { step, accumulation } => {
+                self.count_accumulation(inputs, errors);
+                self.add_accumulated(inputs, errors, accumulation, step, at);
+            }
+            Update::Pulses { step, per_unit } => {
+                self.count_update(inputs, errors, per_unit);
+                self.add_exact(inputs, errors, R::of(step));
+            }
+        }
+    }
+}
+
+/// The values of a batch that lists every line.
+fn listed<R: Real>(signals: &Signals<R>) -> &[R] {
+    signals.listed_values().expect("maps and their errors list every line")
+}
+
+/// Whether an update leaves some pulses to chance.
+fn is_rounded<R: Real>(inputs: &Signals<R>, errors: &Signals<R>, update: Update) -> bool {
+    matches!(update, Update::Pulses { per_unit, .. } if !inputs.products_are_whole(errors, per_unit))
 }
 
 /// Fills `out`, a padded row, with an error sample.
@@ -253,15 +314,21 @@ fn tally(pass: &mut PassActivity, samples: usize, count: impl Fn(&mut PassActivi
     });
 }
 
-/// Counts one read of `signal` on lines that cross `crossing` others.
-fn count_read<R: Real>(pass: &mut PassActivity, signal: &Signal<'_, R>, crossing: usize, readout: Readout) {
-    let [positive, negative] = signal.signed_pulses();
-    let driven = positive + negative;
-    if let Signal::Analog(levels) = signal {
-        pass.dac.unquantised += levels.len() as u64;
+/// Counts one read of a signal that is coded as `signal`, on lines that cross `crossing` others.
+fn count_read<R: Real>(
+    pass: &mut PassActivity,
+    signal: &Signal<'_, R>,
+    lines: usize,
+    pulses: [u64; 2],
+    crossing: usize,
+    readout: Readout,
+) {
+    let driven = pulses[0] + pulses[1];
+    if let Signal::Analog(_) = signal {
+        pass.dac.unquantised += lines as u64;
     }
     // Converters drive both signs at once; pulses take a phase for each pulse of a unit and each sign.
-    let phases = signal.phases();
+    let phases = signal.phases_of(pulses);
     pass.reads += phases;
     pass.driven_lines += driven;
     pass.driven_cells += driven * crossing as u64;
@@ -275,6 +342,13 @@ fn assert_fits<R: Real>(what: &str, signals: &Signals<R>, lines: usize) {
     assert_eq!(signals.lines(), lines, "{what} do not fit the matrix");
 }
 
+impl<R: Real> SoftwareMatrix<R> {
+    fn assert_fit(&self, maps: &Signals<R>, patches: &Patches) {
+        assert_fits("maps", maps, patches.input.neurons() + 1);
+        assert_eq!(patches.lines(), self.shape.inputs, "patches do not fit the matrix");
+    }
+}
+
 impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
     fn shape(&self) -> Shape {
         self.shape
@@ -285,7 +359,8 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         assert_fits("inputs", inputs, lines);
         assert_eq!(outputs.len(), inputs.samples() * columns, "outputs do not fit the batch");
         tally(&mut self.activity.forward, inputs.samples(), |pass, sample| {
-            count_read(pass, &inputs.get(sample), columns, readout);
+            let signal = inputs.get(sample);
+            count_read(pass, &signal, lines, signal.signed_pulses(), columns, readout);
         });
         if let Some(values) = dense_values(inputs) {
             products::forward(&self.weights, self.shape, self.stride, values, outputs);
@@ -306,7 +381,8 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         assert_fits("errors", errors, columns);
         assert_eq!(outputs.len(), errors.samples() * lines, "outputs do not fit the batch");
         tally(&mut self.activity.backward, errors.samples(), |pass, sample| {
-            count_read(pass, &errors.get(sample), lines, readout);
+            let signal = errors.get(sample);
+            count_read(pass, &signal, columns, signal.signed_pulses(), lines, readout);
         });
         if let Some(values) = dense_values(errors) {
             products::backward(&self.weights, self.shape, self.stride, values, outputs);
@@ -331,24 +407,67 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         assert_fits("errors", errors, self.shape.outputs);
         assert_eq!(inputs.samples(), errors.samples(), "inputs and errors are of different batches");
         match update {
-            Update::Exact { step } => {
-                self.count_update(inputs, errors, 1);
-                self.add_exact(inputs, errors, R::of(step));
+            Update::Pulses { step, per_unit } if is_rounded(inputs, errors, update) => {
+                self.add_rounded(inputs, errors, R::of(step), per_unit, at);
             }
-            Update::Sign { step } => self.add_signs(inputs, errors, R::of(step)),
-            Update::Accumulated { step, accumulation } => {
-                self.count_accumulation(inputs, errors);
-                self.add_accumulated(inputs, errors, accumulation, step, at);
-            }
-            Update::Pulses { step, per_unit } => {
-                if inputs.products_are_whole(errors, per_unit) {
-                    self.count_update(inputs, errors, per_unit);
-                    self.add_exact(inputs, errors, R::of(step));
-                } else {
-                    self.add_rounded(inputs, errors, R::of(step), per_unit, at);
-                }
-            }
+            update => self.update_by(&Inputs { signals: inputs, patches: None }, errors, update, at),
         }
+    }
+
+    fn forward_patches(
+        &mut self,
+        maps: &Signals<R>,
+        patches: &Patches,
+        readout: Readout,
+        _at: SeedPath,
+        outputs: &mut [R],
+    ) {
+        let Shape { inputs: lines, outputs: columns } = self.shape;
+        self.assert_fit(maps, patches);
+        let pulses = patch_pulses(maps, patches);
+        assert_eq!(outputs.len(), pulses.len() * columns, "outputs do not fit the batch");
+        tally(&mut self.activity.forward, pulses.len(), |pass, patch| {
+            count_read(pass, &maps.get(0), lines, pulses[patch], columns, readout);
+        });
+        convolution::forward(&self.weights, (columns, self.stride), patches, listed(maps), outputs);
+    }
+
+    fn backward_patches(
+        &mut self,
+        errors: &Signals<R>,
+        patches: &Patches,
+        readout: Readout,
+        _at: SeedPath,
+        maps: &mut [R],
+    ) {
+        let Shape { inputs: lines, outputs: columns } = self.shape;
+        assert_fits("errors", errors, columns);
+        let pulses = errors.signed_pulses();
+        tally(&mut self.activity.backward, pulses.len(), |pass, place| {
+            count_read(pass, &errors.get(0), columns, pulses[place], lines, readout);
+        });
+        convolution::backward(&self.weights, (columns, self.stride), patches, listed(errors), maps);
+    }
+
+    fn update_patches(
+        &mut self,
+        maps: &Signals<R>,
+        patches: &Patches,
+        errors: &Signals<R>,
+        update: Update,
+        at: SeedPath,
+    ) {
+        if is_rounded(maps, errors, update) {
+            self.update(&patches.gather(maps), errors, update, at);
+            return;
+        }
+        self.assert_fit(maps, patches);
+        assert_fits("errors", errors, self.shape.outputs);
+        let counted =
+            Counted { patches, inputs: patch_pulses(maps, patches), errors: errors.signed_pulses() };
+        assert_eq!(counted.inputs.len(), errors.samples(), "inputs and errors are of different batches");
+        let inputs = Inputs { signals: maps, patches: Some(counted) };
+        self.update_by(&inputs, errors, update, at);
     }
 
     fn program(&mut self, weights: &[R], _at: SeedPath) {

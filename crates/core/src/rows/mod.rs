@@ -11,7 +11,8 @@ mod fast;
 mod plain;
 
 pub use fast::{
-    count_signs, dot_rows, dot_rows_sparse, fill_draws, nonzero, sum_rows, sum_scaled_rows, sum_signs,
+    count_signs, dot_rows, dot_rows_sparse, fill_draws, nonzero, signs_by_row, sum_rows, sum_scaled_rows,
+    sum_signs,
 };
 
 /// Columns that the kernels take at a time; rows are padded to a multiple of it.
@@ -101,7 +102,7 @@ mod tests {
         }
 
         #[test]
-        fn nonzero_levels_equal_the_plain_ones(levels in prop::collection::vec(-2..3_i8, 0..200), scale in -3.0_f32..3.0) {
+        fn nonzero_levels_equal_the_plain_ones(levels in prop::collection::vec(-2..3_i8, 0..200), scale in -3.0_f32..3.0, columns in 1..40_usize) {
             let levels: Vec<f32> = levels.into_iter().map(f32::from).collect();
             let (mut a, mut b) = (vec![(77, 0.5)], vec![(77, 0.5)]);
             plain::nonzero(&levels, scale, &mut a);
@@ -112,6 +113,13 @@ mod tests {
             let eighths: Vec<f32> = levels.iter().map(|level| (level * 8.0).round() / 8.0).collect();
             let sums = [1.0, -1.0].map(|sign| eighths.iter().map(|x| (x * sign).max(0.0)).sum::<f32>());
             prop_assert_eq!(fast::sum_signs(&eighths), sums);
+            let mut by_row = [Vec::new(), Vec::new()];
+            fast::signs_by_row(&eighths, columns, None, &mut by_row[0]);
+            fast::signs_by_row(&eighths, columns, Some(8.0), &mut by_row[1]);
+            for (k, row) in eighths.chunks_exact(columns).enumerate() {
+                prop_assert_eq!(by_row[0][k], fast::count_signs(row));
+                prop_assert_eq!(by_row[1][k], fast::sum_signs(row).map(|sum| (sum * 8.0) as u64));
+            }
         }
 
         #[test]

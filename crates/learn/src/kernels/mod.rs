@@ -4,7 +4,9 @@
 //! the common paths. Where the order of additions is the same the two agree bit for bit, and property tests below hold
 //! them to it.
 
+pub(crate) mod convolution;
 pub(crate) mod fast;
+pub(crate) mod maps;
 #[cfg(test)]
 pub(crate) mod plain;
 
