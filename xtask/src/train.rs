@@ -296,7 +296,8 @@ fn pulse_gradient_cosine(network: &Network<f32>, examples: &Examples, at: SeedPa
         WeightUpdate::Accumulated(_) => WeightUpdate::Hp,
         update => update,
     };
-    let rule = Rule { update, ..rule };
+    // What is compared is the direction for the same images.
+    let rule = Rule { update, flips: false, ..rule };
     if rule == exact {
         return None;
     }
