@@ -276,7 +276,7 @@ const COSINE_REPEATS: u32 = 20;
 
 /// Examples over which it is measured, all in one batch: fewer where a sample has many signals.
 pub fn cosine_examples(architecture: &Architecture) -> usize {
-    if architecture.signals() > 50_000 { 64 } else { 500 }
+    if architecture.signals(true) > 50_000 { 64 } else { 500 }
 }
 
 /// The cosine, for each layer, between the mean update of a rule and that of high precision with the same neurons;

@@ -96,7 +96,7 @@ impl Patches {
             let line = ky * self.kernel * channels;
             match (top + ky).checked_sub(self.padding).filter(|y| *y < height) {
                 Some(y) if end > first => {
-                    visit(line, first, end - first, y * width + left + first - self.padding)
+                    visit(line, first, end - first, y * width + left + first - self.padding);
                 }
                 _ => visit(line, 0, 0, 0),
             }

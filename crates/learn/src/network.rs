@@ -230,6 +230,9 @@ const EVALUATION_BATCH: usize = 64;
 /// What a state holds in place of the mean of a layer that no error has reached yet; means are not negative.
 const NO_MEAN: f64 = -1.0;
 
+/// Neurons that are worth another thread.
+const NEURONS_OF_A_JOB: usize = 1 << 15;
+
 /// Examples that a calibration measures means and deviations over.
 const CALIBRATION_EXAMPLES: usize = 1024;
 
@@ -692,13 +695,9 @@ impl<R: Real> Network<R> {
             let next = &mut expected.entering[k + 1];
             next.clear();
             let (maps, z) = (next.push_listed(batch.len()), &expected.z[k]);
-            if layer.is_plain() {
-                let samples = maps.chunks_exact_mut(neurons + 1).zip(z.chunks_exact(neurons));
-                samples.for_each(|(map, z)| neurons::activate(rule, z, map));
-            } else {
-                let samples = maps.par_chunks_exact_mut(neurons + 1).zip(z.par_chunks_exact(neurons));
-                samples.for_each(|(map, z)| neurons::activate(rule, z, map));
-            }
+            let samples = maps.par_chunks_exact_mut(neurons + 1).zip(z.par_chunks_exact(neurons));
+            let samples = samples.with_min_len(NEURONS_OF_A_JOB.div_ceil(neurons));
+            samples.for_each(|(map, z)| neurons::activate(rule, z, map));
         }
     }
 

@@ -7,6 +7,8 @@
 
 // As in `fast`: `multiversion` calls the version that it picked through an unsafe block.
 #![allow(unsafe_code)]
+// A tile must be one function with the loops around it: only then does it get their instruction set, and its sums registers.
+#![allow(clippy::inline_always)]
 
 use std::array::from_fn;
 
