@@ -338,7 +338,7 @@ const COSINE_REPEATS: u32 = 20;
 
 /// Examples over which it is measured, all in one batch: fewer where a sample has many signals.
 pub fn cosine_examples(architecture: &Architecture) -> usize {
-    if architecture.signals() > 50_000 { 64 } else { 500 }
+    if architecture.signals(true) > 50_000 { 64 } else { 500 }
 }
 
 /// The cosine, for each layer, between the mean update of a rule and that of high precision with the same neurons;
@@ -358,7 +358,8 @@ fn pulse_gradient_cosine(network: &Network<f32>, examples: &Examples, at: SeedPa
         WeightUpdate::Accumulated(_) => WeightUpdate::Hp,
         update => update,
     };
-    let rule = Rule { update, ..rule };
+    // What is compared is the direction for the same images.
+    let rule = Rule { update, flips: false, ..rule };
     if rule == exact {
         return None;
     }

@@ -96,7 +96,7 @@ impl Patches {
             let line = ky * self.kernel * channels;
             match (top + ky).checked_sub(self.padding).filter(|y| *y < height) {
                 Some(y) if end > first => {
-                    visit(line, first, end - first, y * width + left + first - self.padding)
+                    visit(line, first, end - first, y * width + left + first - self.padding);
                 }
                 _ => visit(line, 0, 0, 0),
             }
@@ -147,19 +147,33 @@ impl Patches {
     /// [`Signal::signed_pulses`] of every patch of `map`, one sample as [`Patches::gather`] takes it.
     pub fn signed_pulses<R: Real>(&self, map: &Signal<'_, R>) -> Vec<[u64; 2]> {
         let at_places = map.signed_pulses_of_parts(self.input.channels);
-        let bias = u64::from(map.per_unit());
-        let patches = (0..self.places()).map(|place| {
-            let mut sum = [bias, 0];
-            self.for_each_row(place, |_, _, count, from| {
-                for [positive, negative] in &at_places[from..from + count] {
-                    sum[0] += positive;
-                    sum[1] += negative;
+        let Self { input, kernel, stride, padding } = *self;
+        // Sums along the rows of patches first, for every row of the map, then of those.
+        let along = |line: &[[u64; 2]], x: usize| {
+            let start = (x * stride).saturating_sub(padding);
+            let end = (x * stride + kernel - padding).min(line.len());
+            line[start..end].iter().fold([0, 0], add)
+        };
+        let rows: Vec<[u64; 2]> = at_places
+            .chunks_exact(input.width)
+            .flat_map(|line| (0..self.width()).map(move |x| along(line, x)))
+            .collect();
+        let mut sums = vec![[u64::from(map.per_unit()), 0]; self.places()];
+        for (y, sums) in sums.chunks_exact_mut(self.width()).enumerate() {
+            let start = (y * stride).saturating_sub(padding);
+            let end = (y * stride + kernel - padding).min(input.height);
+            for row in rows.chunks_exact(self.width()).take(end).skip(start) {
+                for (sum, row) in sums.iter_mut().zip(row) {
+                    *sum = add(*sum, row);
                 }
-            });
-            sum
-        });
-        patches.collect()
+            }
+        }
+        sums
     }
+}
+
+fn add(sum: [u64; 2], part: &[u64; 2]) -> [u64; 2] {
+    [sum[0] + part[0], sum[1] + part[1]]
 }
 
 #[cfg(test)]

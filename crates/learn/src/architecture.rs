@@ -218,11 +218,16 @@ impl Architecture {
         self.per_layer(|layer, shapes| layer.lines(shapes) * shapes.sums.channels)
     }
 
-    /// Values on the lines of all synaptic matrices for one sample, patches written out; 0 where the layers do not fit
-    /// together.
-    pub fn signals(&self) -> usize {
+    /// Values on the lines of all synaptic matrices for one sample, with patches written out, as simulated hardware reads
+    /// them, or the maps that they are of; 0 where the layers do not fit together.
+    pub fn signals(&self, patches_written_out: bool) -> usize {
         self.per_layer(|layer, shapes| {
-            shapes.sums.places() * (layer.lines(shapes) + shapes.sums.channels) + shapes.neurons.neurons()
+            let entering = if patches_written_out {
+                shapes.sums.places() * layer.lines(shapes)
+            } else {
+                shapes.input.neurons() + 1
+            };
+            entering + shapes.sums.neurons() + shapes.neurons.neurons()
         })
     }
 

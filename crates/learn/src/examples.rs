@@ -20,6 +20,28 @@ pub struct Pixels<'a> {
     pub levels: &'a [u8],
 }
 
+impl Pixels<'_> {
+    /// The pattern mirrored left to right, where it is made of rows of `width` pixels: written to `lines` and `levels`.
+    pub(crate) fn mirrored<'a>(
+        &self,
+        width: usize,
+        lines: &'a mut Vec<u16>,
+        levels: &'a mut Vec<u8>,
+    ) -> Pixels<'a> {
+        lines.clear();
+        levels.clear();
+        let mut rest = self.levels;
+        for row in self.lines.chunk_by(|a, b| usize::from(*a) / width == usize::from(*b) / width) {
+            let start = usize::from(row[0]) / width * width;
+            lines.extend(row.iter().rev().map(|&line| (2 * start + width - 1 - usize::from(line)) as u16));
+            let (row, after) = rest.split_at(row.len());
+            levels.extend(row.iter().rev());
+            rest = after;
+        }
+        Pixels { lines, levels }
+    }
+}
+
 /// Patterns that do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs)] // the messages say what each variant and field means
@@ -145,6 +167,14 @@ mod tests {
         assert_eq!((first.len(), first.pixels(0)), (1, examples.pixels(0)));
         assert!(examples.first(0).is_empty());
         assert_eq!(examples.first(9), examples);
+    }
+
+    #[test]
+    fn patterns_are_mirrored_row_by_row() {
+        let examples = Examples::from_dense(&[1, 2, 0, 4, 0, 6, 7, 0, 0], &[0], 9, 2).unwrap();
+        let (mut lines, mut levels) = (vec![5], vec![5]);
+        let mirrored = examples.pixels(0).mirrored(3, &mut lines, &mut levels);
+        assert_eq!(mirrored, Pixels { lines: &[1, 2, 3, 5, 8], levels: &[2, 1, 6, 4, 7] });
     }
 
     #[test]

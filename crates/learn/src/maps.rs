@@ -142,6 +142,17 @@ impl Moments {
     }
 }
 
+/// Takes the mean of every channel, of which `sums` are the sums, from `errors`.
+pub(crate) fn centre<R: Real>(errors: &mut [R], sums: &[(f64, f64)]) {
+    let count = (errors.len() / sums.len()) as f64;
+    let means: Vec<R> = sums.iter().map(|(sum, _)| R::of(sum / count)).collect();
+    errors.par_chunks_exact_mut(sums.len()).with_min_len(256).for_each(|place| {
+        for (error, &mean) in place.iter_mut().zip(&means) {
+            *error -= mean;
+        }
+    });
+}
+
 fn rounded<R: Real>(values: &[f64]) -> Vec<R> {
     values.iter().copied().map(R::of).collect()
 }

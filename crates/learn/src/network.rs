@@ -2,6 +2,7 @@ use bitpulse_core::{
     Activity, PassActivity, Patches, Pulse, Readout, Real, Rng, SeedPath, Shape, Signal, Signals, State,
     StateError, SynapticMatrix, Update, rows,
 };
+use rand::RngExt;
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -9,7 +10,7 @@ use crate::architecture::{Architecture, ArchitectureError, LayerShapes};
 use crate::errors::{self, HiddenSign, LEAST_PROBABILITY, SlopePulses, most_probable, probabilities};
 use crate::maps::{self, Moments, Pool, neuron_of_pixel};
 use crate::rule::{ErrorSignal, Forward, InputCoding, OutputError, WeightUpdate};
-use crate::{Examples, Rule, RuleError, Schedule, SoftwareMatrix, draw, neurons};
+use crate::{Examples, Pixels, Rule, RuleError, Schedule, SoftwareMatrix, draw, neurons};
 
 /// A network of any depth that learns by one [`Rule`].
 ///
@@ -229,6 +230,9 @@ const EVALUATION_BATCH: usize = 64;
 /// What a state holds in place of the mean of a layer that no error has reached yet; means are not negative.
 const NO_MEAN: f64 = -1.0;
 
+/// Neurons that are worth another thread.
+const NEURONS_OF_A_JOB: usize = 1 << 15;
+
 /// Examples that a calibration measures means and deviations over.
 const CALIBRATION_EXAMPLES: usize = 1024;
 
@@ -284,7 +288,7 @@ impl<R: Real> Network<R> {
             match &layer.norm {
                 _ if k == last => errors::output_buffer(&rule, lines),
                 // The gradient through means and deviations is a real number.
-                Some(_) if rule.error == ErrorSignal::Hp => Signals::analog(lines),
+                Some(_) if rule.error == ErrorSignal::Hp || rule.centred => Signals::analog(lines),
                 _ => errors::hidden_buffer(&rule, lines, !layer.is_plain()),
             }
         });
@@ -434,7 +438,8 @@ impl<R: Real> Network<R> {
         self.scratch.rngs.clear();
         self.scratch.rngs.extend((0..batch.len() as u64).map(|sample| at.index(sample).rng()));
         self.activity.samples += batch.len() as u64;
-        self.forward_as_learning(examples, batch, Norming::Batch, at);
+        let flips = self.rule.flips.then(|| at.child("flips"));
+        self.forward_as_learning(examples, batch, flips, Norming::Batch, at);
         if !self.output_error(examples, batch) {
             return;
         }
@@ -506,7 +511,7 @@ impl<R: Real> Network<R> {
                     let at = at.index(pass);
                     self.scratch.rngs.clear();
                     self.scratch.rngs.extend((0..batch.len() as u64).map(|sample| at.index(sample).rng()));
-                    self.forward_as_learning(examples, batch, Norming::Calibrated, at);
+                    self.forward_as_learning(examples, batch, None, Norming::Calibrated, at);
                     let z = self.learning.z.last().expect("a network has at least one layer");
                     let p = &mut self.scratch.outputs;
                     p.resize(classes, R::zero());
@@ -607,23 +612,40 @@ impl<R: Real> Network<R> {
         assert_eq!(examples.classes(), classes, "the examples have another number of classes");
     }
 
-    /// A forward pass with the signals that the rule learns with; draws from `scratch.rngs`, one for each sample.
-    fn forward_as_learning(&mut self, examples: &Examples, batch: &[u32], norming: Norming, at: SeedPath) {
+    /// A forward pass with the signals that the rule learns with; draws from `scratch.rngs`, one for each sample. Where
+    /// there are `flips`, images are mirrored as they say.
+    fn forward_as_learning(
+        &mut self,
+        examples: &Examples,
+        batch: &[u32],
+        flips: Option<SeedPath>,
+        norming: Norming,
+        at: SeedPath,
+    ) {
         let Self { rule, layers, matrices, learning, scratch, activity, .. } = self;
         let Scratch { rngs, draws, pulses, .. } = scratch;
         let samples = batch.len();
+        let width = layers[0].shapes.input.width;
+        let is_mirrored =
+            |sample: usize| flips.is_some_and(|at| at.index(sample as u64).rng().random::<bool>());
         let first = &mut learning.entering[0];
         first.clear();
         if let Some(patches) = &layers[0].patches {
             let lines = first.lines();
             let maps = first.push_listed(samples).par_chunks_exact_mut(lines);
-            maps.zip(batch).zip(rngs.par_iter_mut()).for_each(|((map, &index), rng)| {
-                let place = |pixel| neuron_of_pixel(patches.input, pixel);
-                neurons::list_input(rule.input, examples.pixels(index as usize), place, rng, map);
-            });
+            maps.zip(batch).zip(rngs.par_iter_mut()).enumerate().for_each(
+                |(sample, ((map, &index), rng))| {
+                    let place = |pixel| neuron_of_pixel(patches.input, pixel);
+                    present(examples, index, is_mirrored(sample).then_some(width), |pixels| {
+                        neurons::list_input(rule.input, pixels, place, rng, map);
+                    });
+                },
+            );
         } else {
-            for (&index, rng) in batch.iter().zip(&mut *rngs) {
-                neurons::code_input(rule.input, examples.pixels(index as usize), rng, draws, first);
+            for (sample, (&index, rng)) in batch.iter().zip(&mut *rngs).enumerate() {
+                present(examples, index, is_mirrored(sample).then_some(width), |pixels| {
+                    neurons::code_input(rule.input, pixels, rng, draws, first);
+                });
             }
         }
         if let InputCoding::Bits { pulses } = rule.input {
@@ -683,13 +705,9 @@ impl<R: Real> Network<R> {
             let next = &mut expected.entering[k + 1];
             next.clear();
             let (maps, z) = (next.push_listed(batch.len()), &expected.z[k]);
-            if layer.is_plain() {
-                let samples = maps.chunks_exact_mut(neurons + 1).zip(z.chunks_exact(neurons));
-                samples.for_each(|(map, z)| neurons::activate(rule, z, map));
-            } else {
-                let samples = maps.par_chunks_exact_mut(neurons + 1).zip(z.par_chunks_exact(neurons));
-                samples.for_each(|(map, z)| neurons::activate(rule, z, map));
-            }
+            let samples = maps.par_chunks_exact_mut(neurons + 1).zip(z.par_chunks_exact(neurons));
+            let samples = samples.with_min_len(NEURONS_OF_A_JOB.div_ceil(neurons));
+            samples.for_each(|(map, z)| neurons::activate(rule, z, map));
         }
     }
 
@@ -835,7 +853,7 @@ impl<R: Real> Network<R> {
     /// Fills the error signals of a hidden layer of maps from what was read of matrix `layer`: at its neurons, through its
     /// normalisation and its pool.
     ///
-    /// Means and deviations are functions of the sums to high precision, and constants to signs.
+    /// Means and deviations are functions of the sums to high precision, and constants to signs, which may lose their mean.
     fn map_errors(&mut self, layer: usize) {
         let Self { rule, layers, learning, scratch, errors: signals, activity, .. } = self;
         let (wiring, out) = (&mut layers[layer - 1], &mut signals[layer - 1]);
@@ -863,6 +881,9 @@ impl<R: Real> Network<R> {
                 let shifts = norm.shift.weights();
                 learning.moments[layer - 1].backward(z, &shifts, &sums, at_neurons, neurons);
                 activity.backward.macs += 3 * count;
+            } else if rule.centred {
+                maps::centre(at_neurons, &sums);
+                activity.backward.adds += count;
             }
         }
         let listed = out.relist(samples * sums.places());
@@ -873,6 +894,15 @@ impl<R: Real> Network<R> {
         } else {
             listed.copy_from_slice(at_neurons);
         }
+    }
+}
+
+/// Hands over the pixels of an example, mirrored where its rows are given as `mirrored` pixels wide.
+fn present(examples: &Examples, index: u32, mirrored: Option<usize>, see: impl FnOnce(Pixels<'_>)) {
+    let pixels = examples.pixels(index as usize);
+    match mirrored {
+        Some(width) => see(pixels.mirrored(width, &mut Vec::new(), &mut Vec::new())),
+        None => see(pixels),
     }
 }
 

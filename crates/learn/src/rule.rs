@@ -27,6 +27,9 @@ pub struct Rule {
     pub initial: Initial,
     /// How pixels become signals on the first matrix.
     pub input: InputCoding,
+    /// Whether every second presentation in learning, at random, shows the image mirrored left to right; images are those
+    /// of a network whose input is a map.
+    pub flips: bool,
     /// Forward signals of hidden neurons.
     pub forward: Forward,
     /// Whether the signals of hidden neurons run from 0 to 1 or from -1 to 1.
@@ -35,6 +38,10 @@ pub struct Rule {
     pub derivative: Derivative,
     /// Back-propagated error.
     pub error: ErrorSignal,
+    /// Whether binary errors at a normalised layer lose the mean of their channel over the batch. Normalisation takes away
+    /// what all values of a channel share, so an error that they share only adds noise; exact errors lose it by themselves.
+    /// What is left are real numbers, not pulses.
+    pub centred: bool,
     /// Weight update.
     pub update: WeightUpdate,
 }
@@ -48,10 +55,12 @@ impl Rule {
             loss: Loss::SoftmaxCrossEntropy,
             initial: Initial::Balanced,
             input: InputCoding::Analog,
+            flips: false,
             forward: Forward::Hp,
             polarity: Polarity::Unipolar,
             derivative: Derivative::Hp,
             error: ErrorSignal::Hp,
+            centred: false,
             update: WeightUpdate::Hp,
         }
     }
@@ -64,10 +73,12 @@ impl Rule {
             loss: Loss::SoftmaxCrossEntropy,
             initial: Initial::Balanced,
             input: InputCoding::Bits { pulses: 1 },
+            flips: false,
             forward: Forward::Bs { pulses: 1 },
             polarity: Polarity::Unipolar,
             derivative: Derivative::Bs { pulses: 1 },
             error: ErrorSignal::Bs { output: OutputError::Ternary { pulses: 1 }, hidden: HiddenError::Sign },
+            centred: false,
             update: WeightUpdate::Bs { pulses: 1 },
         }
     }

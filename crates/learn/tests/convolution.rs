@@ -173,6 +173,54 @@ fn binary_pulses_go_along_the_gradient_of_every_convolution() {
     }
 }
 
+#[test]
+fn centred_errors_have_no_mean_and_biases_before_a_normalisation_learn_nothing() {
+    let seed = SeedPath::root(37);
+    let examples = patterns(6, seed.child("patterns"));
+    let pooled = Layer { pool: Some(Pooling::Max), normalise: true, ..convolution(4, 3, 1, 1) };
+    let architecture = network(vec![pooled, Layer::dense(CLASSES)]);
+    let biases = |centred| {
+        let rule = Rule { centred, ..binary(1, 1) };
+        let mut network = Network::<f64>::software(rule, &architecture, seed.child("init")).unwrap();
+        let mean = mean_update(&mut network, &examples, 20, seed);
+        let sums = mean[0].chunks_exact(4).last().expect("the last line is that of the biases").to_vec();
+        sums.iter().map(|sum| sum.abs()).sum::<f64>()
+    };
+    assert!(biases(true) < 1e-12, "{}", biases(true));
+    assert!(biases(false) > 1e-2, "{}", biases(false));
+}
+
+#[test]
+fn flips_show_each_image_as_it_is_or_mirrored() {
+    let seed = SeedPath::root(39);
+    let examples = patterns(1, seed.child("patterns"));
+    let pixels: Vec<u8> = examples.pixels(0).levels.to_vec();
+    let mirrored =
+        pixels.chunks_exact(INPUT.width).flat_map(|row| row.iter().rev().copied()).collect::<Vec<_>>();
+    let mirrored =
+        Examples::from_dense(&mirrored, &[examples.label(0) as u8], INPUT.neurons(), CLASSES).unwrap();
+    // Maps that enter a convolution, and maps whose pixels a dense layer takes.
+    for first in [convolution(4, 3, 1, 1), Layer::dense(4)] {
+        let architecture = network(vec![first, Layer::dense(CLASSES)]);
+        let learnt = |examples: &Examples, flips, step: u64| {
+            let rule = Rule { flips, ..Rule::high_precision() };
+            let mut network = Network::<f64>::software(rule, &architecture, seed.child("init")).unwrap();
+            let unit = Schedule { output: 1.0, hidden: 1.0, decay: Decay::Constant, floor: 1.0 };
+            network.learn(examples, &[0], &unit, 0.0, seed.index(step));
+            network.save()
+        };
+        let (as_is, turned) = (learnt(&examples, false, 0), learnt(&mirrored, false, 0));
+        let seen: Vec<bool> = (0..20)
+            .map(|step| {
+                let state = learnt(&examples, true, step);
+                assert!(state == as_is || state == turned);
+                state == turned
+            })
+            .collect();
+        assert!(seen.contains(&true) && seen.contains(&false), "{seen:?}");
+    }
+}
+
 /// Two epochs of learning in batches, on `threads` threads.
 fn learnt(rule: &Rule, threads: usize) -> bitpulse_core::State {
     let seed = SeedPath::root(33);

@@ -276,6 +276,12 @@ pub const KEYS: &[Key] = &[
         "least pixel that fires, with input = threshold",
     ),
     key(
+        "flips",
+        Kind::Flag,
+        Default::Flag(false),
+        "whether half of all presentations in learning are mirrored left to right, for networks that take maps",
+    ),
+    key(
         "forward",
         Kind::Choice(&["hp", "bs", "threshold"]),
         Default::Text("bs"),
@@ -342,6 +348,12 @@ pub const KEYS: &[Key] = &[
         Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(1.0),
         "where the stochastic sign saturates, in running means of the error's magnitude",
+    ),
+    key(
+        "centred-errors",
+        Kind::Flag,
+        Default::Flag(false),
+        "with error = bs, whether errors at normalised layers lose the mean of their channel",
     ),
     key(
         "update",

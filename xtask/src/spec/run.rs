@@ -148,6 +148,11 @@ impl Run {
         });
         let batch = get.whole("batch");
         let Ok(architecture) = architecture else { return Err(problems) };
+        if rule.flips && architecture.input.width == 1 {
+            let message =
+                "mirrored images need a network that takes them as maps, not as pixels in a row".into();
+            problems.push(("flips", message));
+        }
         if architecture.is_normalised() && batch < 2 {
             let message = "a batch of 1 has no mean and variance to normalise by: at least 2".into();
             problems.push(("batch", message));
@@ -269,6 +274,7 @@ impl<'a> Get<'a> {
                 "threshold" => InputCoding::Threshold { level: self.whole("input-threshold") as u8 },
                 _ => InputCoding::Bits { pulses: self.pulses("input-pulses") },
             },
+            flips: self.flag("flips"),
             forward: match self.text("forward") {
                 "hp" => Forward::Hp,
                 "threshold" => Forward::Threshold,
@@ -297,6 +303,7 @@ impl<'a> Get<'a> {
                     },
                 },
             },
+            centred: self.flag("centred-errors"),
             polarity: match self.text("polarity") {
                 "bipolar" => Polarity::Bipolar,
                 _ => Polarity::Unipolar,

@@ -159,37 +159,26 @@ pub fn sum_signs<R: Real>(values: &[R]) -> [R; 2] {
     lanes.map(|lanes| lanes.iter().fold(R::zero(), |sum, lane| sum + *lane))
 }
 
-/// Appends, for every row of `columns` values, how many are above and below zero or, with a `scale`, the scaled sums of the
-/// values above zero and of the magnitudes of those below.
+/// Appends, for every row of `columns` values, how many are above and below zero or, with a `scale` that makes all values
+/// whole numbers, the scaled sums of those above zero and of the magnitudes of those below.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub fn signs_by_row<R: Real>(values: &[R], columns: usize, scale: Option<R>, out: &mut Vec<[u64; 2]>) {
-    let part = |value: R| {
-        let size = if scale.is_some() { value.abs() } else { R::one() };
-        let above = if value > R::zero() { size } else { R::zero() };
-        let below = if value < R::zero() { size } else { R::zero() };
-        (above, below)
-    };
-    let scale = scale.unwrap_or(R::one());
     for row in values.chunks_exact(columns) {
-        let (chunks, rest) = row.as_chunks::<LANES>();
-        let (mut above, mut below) = (R::zero(), R::zero());
-        if !chunks.is_empty() {
-            let mut lanes = [[R::zero(); LANES]; 2];
-            for chunk in chunks {
-                for k in 0..LANES {
-                    let (a, b) = part(chunk[k]);
-                    lanes[0][k] += a;
-                    lanes[1][k] += b;
-                }
+        let (mut above, mut below) = (0_u32, 0_u32);
+        if let Some(scale) = scale {
+            for &value in row {
+                let count = (value * scale).as_f64();
+                // Casts to whole numbers cut off fractions and what is below 0.
+                above += (count + 0.5) as u32;
+                below += (0.5 - count) as u32;
             }
-            [above, below] = lanes.map(|lanes| lanes.iter().fold(R::zero(), |sum, lane| sum + *lane));
+        } else {
+            for &value in row {
+                above += u32::from(value > R::zero());
+                below += u32::from(value < R::zero());
+            }
         }
-        for &value in rest {
-            let (a, b) = part(value);
-            above += a;
-            below += b;
-        }
-        out.push([above, below].map(|sum| (sum * scale).round().as_f64() as u64));
+        out.push([above, below].map(u64::from));
     }
 }
 

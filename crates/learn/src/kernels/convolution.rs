@@ -7,6 +7,8 @@
 
 // As in `fast`: `multiversion` calls the version that it picked through an unsafe block.
 #![allow(unsafe_code)]
+// A tile must be one function with the loops around it: only then does it get their instruction set, and its sums registers.
+#![allow(clippy::inline_always)]
 
 use std::array::from_fn;
 
@@ -91,8 +93,16 @@ fn read_tile<R: Real, const V: usize>(
         add_row(&map[row * walk.pitch..], starts, walk.run, weights, stride, &mut sums);
     }
     for (p, out) in out.chunks_exact_mut(outputs).enumerate() {
-        let columns = outputs.min(column + V * LANES);
-        out[column..columns].copy_from_slice(&sums[p].as_flattened()[..columns - column]);
+        for v in 0..V {
+            match out[outputs.min(column + v * LANES)..].first_chunk_mut() {
+                Some(out) => *out = sums[p][v],
+                None => {
+                    for (out, &sum) in out[outputs.min(column + v * LANES)..].iter_mut().zip(&sums[p][v]) {
+                        *out = sum;
+                    }
+                }
+            }
+        }
     }
 }
 

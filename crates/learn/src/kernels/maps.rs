@@ -132,12 +132,25 @@ pub(crate) fn send_through_normalisation<R: Real>(
     }
 }
 
+/// Calls a loop with the activation as a constant: one in which it is not would compute exponentials for all of them.
+macro_rules! by_activation {
+    ($activation:expr, $body:expr) => {
+        match $activation {
+            Activation::Sigmoid => $body(Activation::Sigmoid),
+            Activation::HardSigmoid => $body(Activation::HardSigmoid),
+            Activation::Relu => $body(Activation::Relu),
+        }
+    };
+}
+
 /// What neurons send on average.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub(crate) fn activate<R: Real>(activation: Activation, polarity: Polarity, gain: R, z: &[R], out: &mut [R]) {
-    for (out, &z) in out.iter_mut().zip(z) {
-        *out = polarity.sent(activation.value(gain * z));
-    }
+    by_activation!(activation, |activation: Activation| {
+        for (out, &z) in out.iter_mut().zip(z) {
+            *out = polarity.sent(activation.value(gain * z));
+        }
+    });
 }
 
 /// What neurons send that fire `floor(pulses q + u)` pulses, one draw a neuron.
@@ -152,10 +165,12 @@ pub(crate) fn fire<R: Real>(
     out: &mut [R],
 ) {
     let (count, unit) = (R::of(f64::from(pulses)), R::of(1.0 / f64::from(pulses)));
-    for ((out, &z), &draw) in out.iter_mut().zip(z).zip(draws) {
-        let fired = (count * activation.value(gain * z) + draw::uniform::<R>(draw)).floor();
-        *out = polarity.sent(unit * if fired > count { count } else { fired });
-    }
+    by_activation!(activation, |activation: Activation| {
+        for ((out, &z), &draw) in out.iter_mut().zip(z).zip(draws) {
+            let fired = (count * activation.value(gain * z) + draw::uniform::<R>(draw)).floor();
+            *out = polarity.sent(unit * if fired > count { count } else { fired });
+        }
+    });
 }
 
 /// `a scale f'(gain z) / f'(0)`.
@@ -168,9 +183,11 @@ pub(crate) fn send_through_slope<R: Real>(
     z: &[R],
     out: &mut [R],
 ) {
-    for ((out, &a), &z) in out.iter_mut().zip(a).zip(z) {
-        *out = a * scale * activation.relative_slope(gain * z);
-    }
+    by_activation!(activation, |activation: Activation| {
+        for ((out, &a), &z) in out.iter_mut().zip(a).zip(z) {
+            *out = a * scale * activation.relative_slope(gain * z);
+        }
+    });
 }
 
 /// Makes errors pulses of either sign: `sgn(e) floor(pulses min(1, |e|/m) + u) / pulses` with `m` the saturation of the
