@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use clap::Args;
 
 use crate::failure::Outcome;
-use crate::workspace;
+use crate::{book, documents, workspace};
 
 /// `cargo xtask tidy`
 #[derive(Args)]
@@ -23,6 +23,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bitpulse-energy", &["bitpulse-core"]),
     (
         "xtask",
+        &[
+            "bitpulse-core",
+            "bitpulse-data",
+            "bitpulse-device",
+            "bitpulse-crossbar",
+            "bitpulse-learn",
+            "bitpulse-energy",
+        ],
+    ),
+    (
+        "book",
         &[
             "bitpulse-core",
             "bitpulse-data",
@@ -61,7 +72,8 @@ impl Tidy {
         let files = tracked_files()?;
         let mut problems = arrows(&metadata);
         problems.extend(licences(&metadata));
-        problems.extend(paths_in_documents(&files)?);
+        problems.extend(documents::problems(&files)?);
+        problems.extend(book::stale()?);
         problems.extend(spelling(&files)?);
         for problem in &problems {
             println!("{problem}");
@@ -75,7 +87,7 @@ impl Tidy {
 }
 
 /// Files that git knows or would add, relative to the root.
-fn tracked_files() -> anyhow::Result<Vec<PathBuf>> {
+pub fn tracked_files() -> anyhow::Result<Vec<PathBuf>> {
     let output = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard"])
         .current_dir(workspace::root())
@@ -135,47 +147,6 @@ fn licences(metadata: &Metadata) -> Vec<String> {
     problems.into_iter().collect()
 }
 
-/// Paths that documents name between back-quotes or in links, and that are not there.
-fn paths_in_documents(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
-    let mut problems = Vec::new();
-    let documents = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    for document in documents {
-        let text = std::fs::read_to_string(workspace::root().join(document))?;
-        for (number, line) in (1..).zip(text.lines()) {
-            for path in named_paths(line) {
-                let beside = document.parent().unwrap_or(Path::new("")).join(path);
-                let exists = [beside, PathBuf::from(path)].iter().any(|p| workspace::root().join(p).exists());
-                if !exists {
-                    problems.push(format!("{}:{number}: there is no `{path}`", document.display()));
-                }
-            }
-        }
-    }
-    Ok(problems)
-}
-
-/// Folders of the repository; what starts with one of them in a document is meant as a path.
-const FOLDERS: [&str; 6] = ["crates/", "data/", "docs/", "xtask/", ".ci/", ".cargo/"];
-
-fn named_paths(line: &str) -> Vec<&str> {
-    let quoted = line.split('`').skip(1).step_by(2);
-    let linked = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let linked = linked.map(|link| link.split('#').next().unwrap_or(link));
-    quoted
-        .filter(|text| FOLDERS.iter().any(|folder| text.starts_with(folder)))
-        .chain(linked.filter(|link| !link.is_empty() && !link.contains("://")))
-        // Placeholders stand for many files.
-        .filter(|path| {
-            !path.contains(['*', '{', '<', ' ']) && !path.chars().any(char::is_uppercase) || is_known(path)
-        })
-        .collect()
-}
-
-/// Names in capitals are placeholders, but for the files that are called so.
-fn is_known(path: &str) -> bool {
-    ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].iter().any(|name| path.ends_with(name))
-}
-
 fn spelling(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     const CHECKED: [&str; 3] = ["rs", "md", "toml"];
     let checked = files.iter().filter(|path| {
@@ -192,15 +163,4 @@ fn spelling(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
         anyhow::bail!("the spelling checker failed: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(found.lines().map(|line| format!("{line} (spelling)")).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_paths_in_prose_and_links() {
-        let line = "See `crates/core`, [the page](docs/x.md#part), `cargo xtask`, <https://a.b/c> and `data/*.toml`.";
-        assert_eq!(named_paths(line), ["crates/core", "docs/x.md"]);
-    }
 }

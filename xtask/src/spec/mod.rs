@@ -39,7 +39,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use hardware::file_value;
-pub use keys::{KEYS, Value, near_miss};
+pub use keys::{KEYS, Key, Value, near_miss};
 pub use network::parse_widths;
 pub use run::{Run, SplitSpec};
 
