@@ -7,5 +7,13 @@
 mod readme {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../../CONTRIBUTING.md")]
+mod contributing {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../style.md")]
+mod style {}
+
+#[cfg(doctest)]
 #[doc = include_str!("src/how-to/rust.md")]
 mod rust {}
