@@ -14,6 +14,9 @@ mod documents;
 mod energy;
 mod failure;
 mod gallery;
+#[cfg(test)]
+#[path = "../../fuzz/mutate.rs"]
+mod mutate;
 mod named;
 mod plot;
 mod record;

@@ -10,6 +10,10 @@ use crate::failure::Outcome;
 use crate::{book, documents, workspace};
 
 /// `cargo xtask tidy`
+///
+/// A Rust toolchain is all it needs, so it has rules of its own in place of other programs: licences, bans and sources of
+/// dependencies (cargo-deny; advisories, which need a network, are not looked up), dependencies that nobody uses
+/// (cargo-machete), misspellings (the dictionary of typos), and blanks in TOML (taplo).
 #[derive(Args)]
 pub struct Tidy {}
 
@@ -72,6 +76,9 @@ impl Tidy {
         let files = tracked_files()?;
         let mut problems = arrows(&metadata);
         problems.extend(licences(&metadata));
+        problems.extend(sources(&metadata));
+        problems.extend(unused(&metadata, &files)?);
+        problems.extend(blanks(&files)?);
         problems.extend(documents::problems(&files)?);
         problems.extend(book::stale()?);
         problems.extend(spelling(&files)?);
@@ -79,7 +86,7 @@ impl Tidy {
             println!("{problem}");
         }
         if problems.is_empty() {
-            println!("tidy: arrows, licences, {} files: nothing to mend", files.len());
+            println!("tidy: arrows, dependencies, {} files: nothing to mend", files.len());
             return Ok(());
         }
         Err(anyhow::anyhow!("{} things to tidy", problems.len()).into())
@@ -145,6 +152,64 @@ fn licences(metadata: &Metadata) -> Vec<String> {
         }
     }
     problems.into_iter().collect()
+}
+
+/// Dependencies that come from elsewhere than the registry of Rust: a fork on a forge may be gone tomorrow.
+fn sources(metadata: &Metadata) -> Vec<String> {
+    let elsewhere = metadata.packages.iter().filter_map(|package| {
+        let source = package.source.as_ref()?;
+        (!source.is_crates_io()).then(|| format!("{}: comes from {source}", package.name))
+    });
+    elsewhere.collect()
+}
+
+/// Dependencies of ours whose name stands nowhere in the Rust of the package.
+fn unused(metadata: &Metadata, files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for package in metadata.workspace_packages() {
+        let folder = package.manifest_path.parent().context("a manifest has a folder")?.as_std_path();
+        let mut text = String::new();
+        for file in files.iter().map(|file| workspace::root().join(file)) {
+            if file.starts_with(folder) && file.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&std::fs::read_to_string(file)?);
+            }
+        }
+        // The package of the documents' Rust uses what they use.
+        if package.name.as_str() == "book" {
+            for file in
+                files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "md"))
+            {
+                text.push_str(&std::fs::read_to_string(workspace::root().join(file))?);
+            }
+        }
+        let words: BTreeSet<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        for dependency in &package.dependencies {
+            let name = dependency.rename.as_ref().unwrap_or(&dependency.name);
+            if !words.contains(name.replace('-', "_").as_str()) {
+                problems.push(format!("{}: does not use {name}", package.name));
+            }
+        }
+    }
+    problems.sort();
+    problems.dedup();
+    Ok(problems)
+}
+
+/// TOML with tabs, blanks at the end of a line, or no end of its last line.
+fn blanks(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "toml")) {
+        let text = std::fs::read_to_string(workspace::root().join(file))?;
+        for (number, line) in (1..).zip(text.lines()) {
+            if line.contains('\t') || line.ends_with(' ') {
+                problems.push(format!("{}:{number}: a tab, or blanks at the end", file.display()));
+            }
+        }
+        if !text.ends_with('\n') || text.ends_with("\n\n") {
+            problems.push(format!("{}: must end with one line end", file.display()));
+        }
+    }
+    Ok(problems)
 }
 
 fn spelling(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
