@@ -3,6 +3,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use cargo_metadata::MetadataCommand;
 use clap::Args;
 
 use crate::failure::Outcome;
@@ -38,6 +39,7 @@ impl Ci {
         stage("tidy", || xtask(&["tidy"]))?;
         stage("documentation", || cargo(&["doc", "--quiet", "--workspace", "--no-deps", "--all-features"]))?;
         stage("doctests", || cargo(&["test", "--quiet", "--workspace", "--all-features", "--doc"]))?;
+        stage("examples", examples)?;
         stage("quickstart in miniature", miniature)?;
         stage("tests", || {
             if has_nextest {
@@ -71,6 +73,24 @@ fn xtask(arguments: &[&str]) -> anyhow::Result<()> {
 fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = command.current_dir(workspace::root()).status()?;
     ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}
+
+/// Examples that take minutes: tables for the book.
+const SLOW: [&str; 1] = ["fit_coverage"];
+
+/// Runs every example of the libraries as a reader would.
+fn examples() -> anyhow::Result<()> {
+    let metadata = MetadataCommand::new().current_dir(workspace::root()).no_deps().exec()?;
+    for package in metadata.packages.iter().filter(|package| package.name.as_str() != "xtask") {
+        for target in package.targets.iter().filter(|target| target.is_example()) {
+            if !SLOW.contains(&target.name.as_str()) {
+                let arguments =
+                    ["run", "--quiet", "--package", package.name.as_str(), "--example", target.name.as_str()];
+                run(Command::new(env!("CARGO")).args(arguments).stdout(Stdio::null()))?;
+            }
+        }
+    }
     Ok(())
 }
 

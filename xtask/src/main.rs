@@ -4,13 +4,19 @@
 //! or check failed, 2 bad usage or bad input.
 
 mod bench;
+mod book;
 mod ci;
 mod circuit;
+mod columns;
 mod data;
 mod devices;
+mod documents;
 mod energy;
 mod failure;
 mod gallery;
+#[cfg(test)]
+#[path = "../../fuzz/mutate.rs"]
+mod mutate;
 mod named;
 mod plot;
 mod record;
@@ -61,7 +67,9 @@ enum Verb {
     Energy(energy::Energy),
     /// Measure how fast things are
     Bench(bench::Bench),
-    /// Check what compilers do not: arrows between crates, paths in documents, licences, spelling
+    /// Write the pages of the book that follow from the code
+    Book(book::Book),
+    /// Check what compilers do not: arrows between crates, documents, licences, spelling
     Tidy(tidy::Tidy),
     /// Run every check that a change must pass
     Ci(ci::Ci),
@@ -97,6 +105,7 @@ fn main() -> ExitCode {
         Verb::Devices(verb) => verb.run(),
         Verb::Energy(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),
+        Verb::Book(_) => book::Book::run(),
         Verb::Tidy(_) => tidy::Tidy::run(),
         Verb::Ci(_) => ci::Ci::run(),
     };

@@ -1,6 +1,8 @@
+use std::fmt::Write as _;
+
 use clap::Args;
 
-use crate::spec::KEYS;
+use crate::spec::{KEYS, Key};
 
 /// `cargo xtask settings`
 #[derive(Args)]
@@ -8,16 +10,17 @@ pub struct Settings {}
 
 impl Settings {
     pub fn run() {
-        println!("| setting | default | allowed | meaning |");
-        println!("|---|---|---|---|");
-        for key in KEYS {
-            println!(
-                "| `{}` | {} | {} | {} |",
-                key.name,
-                key.default.value(),
-                key.kind.allowed(),
-                key.meaning
-            );
-        }
+        print!("{}", table(KEYS));
     }
+}
+
+/// Settings as a table in Markdown.
+pub fn table(keys: &[Key]) -> String {
+    let mut table = String::from("| setting | unit | default | allowed | meaning |\n|---|---|---|---|---|\n");
+    for key in keys {
+        let Key { name, kind, default, unit, meaning } = key;
+        let _ =
+            writeln!(table, "| `{name}` | {unit} | {} | {} | {meaning} |", default.value(), kind.allowed());
+    }
+    table
 }

@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
@@ -7,9 +7,13 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use clap::Args;
 
 use crate::failure::Outcome;
-use crate::workspace;
+use crate::{book, documents, workspace};
 
 /// `cargo xtask tidy`
+///
+/// A Rust toolchain is all it needs, so it has rules of its own in place of other programs: licences, bans and sources of
+/// dependencies (cargo-deny; advisories, which need a network, are not looked up), dependencies that nobody uses
+/// (cargo-machete), misspellings (the dictionary of typos), and blanks in TOML (taplo).
 #[derive(Args)]
 pub struct Tidy {}
 
@@ -23,6 +27,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bitpulse-energy", &["bitpulse-core"]),
     (
         "xtask",
+        &[
+            "bitpulse-core",
+            "bitpulse-data",
+            "bitpulse-device",
+            "bitpulse-crossbar",
+            "bitpulse-learn",
+            "bitpulse-energy",
+        ],
+    ),
+    (
+        "book",
         &[
             "bitpulse-core",
             "bitpulse-data",
@@ -61,13 +76,17 @@ impl Tidy {
         let files = tracked_files()?;
         let mut problems = arrows(&metadata);
         problems.extend(licences(&metadata));
-        problems.extend(paths_in_documents(&files)?);
+        problems.extend(sources(&metadata));
+        problems.extend(unused(&metadata, &files)?);
+        problems.extend(blanks(&files)?);
+        problems.extend(documents::problems(&files)?);
+        problems.extend(book::stale()?);
         problems.extend(spelling(&files)?);
         for problem in &problems {
             println!("{problem}");
         }
         if problems.is_empty() {
-            println!("tidy: arrows, licences, {} files: nothing to mend", files.len());
+            println!("tidy: arrows, dependencies, {} files: nothing to mend", files.len());
             return Ok(());
         }
         Err(anyhow::anyhow!("{} things to tidy", problems.len()).into())
@@ -75,7 +94,7 @@ impl Tidy {
 }
 
 /// Files that git knows or would add, relative to the root.
-fn tracked_files() -> anyhow::Result<Vec<PathBuf>> {
+pub fn tracked_files() -> anyhow::Result<Vec<PathBuf>> {
     let output = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard"])
         .current_dir(workspace::root())
@@ -135,45 +154,62 @@ fn licences(metadata: &Metadata) -> Vec<String> {
     problems.into_iter().collect()
 }
 
-/// Paths that documents name between back-quotes or in links, and that are not there.
-fn paths_in_documents(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+/// Dependencies that come from elsewhere than the registry of Rust: a fork on a forge may be gone tomorrow.
+fn sources(metadata: &Metadata) -> Vec<String> {
+    let elsewhere = metadata.packages.iter().filter_map(|package| {
+        let source = package.source.as_ref()?;
+        (!source.is_crates_io()).then(|| format!("{}: comes from {source}", package.name))
+    });
+    elsewhere.collect()
+}
+
+/// Dependencies of ours whose name stands nowhere in the Rust of the package.
+fn unused(metadata: &Metadata, files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
-    let documents = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    for document in documents {
-        let text = std::fs::read_to_string(workspace::root().join(document))?;
-        for (number, line) in (1..).zip(text.lines()) {
-            for path in named_paths(line) {
-                let beside = document.parent().unwrap_or(Path::new("")).join(path);
-                let exists = [beside, PathBuf::from(path)].iter().any(|p| workspace::root().join(p).exists());
-                if !exists {
-                    problems.push(format!("{}:{number}: there is no `{path}`", document.display()));
-                }
+    for package in metadata.workspace_packages() {
+        let folder = package.manifest_path.parent().context("a manifest has a folder")?.as_std_path();
+        let mut text = String::new();
+        for file in files.iter().map(|file| workspace::root().join(file)) {
+            if file.starts_with(folder) && file.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&std::fs::read_to_string(file)?);
+            }
+        }
+        // The package of the documents' Rust uses what they use.
+        if package.name.as_str() == "book" {
+            for file in
+                files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "md"))
+            {
+                text.push_str(&std::fs::read_to_string(workspace::root().join(file))?);
+            }
+        }
+        let words: BTreeSet<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        for dependency in &package.dependencies {
+            let name = dependency.rename.as_ref().unwrap_or(&dependency.name);
+            if !words.contains(name.replace('-', "_").as_str()) {
+                problems.push(format!("{}: does not use {name}", package.name));
             }
         }
     }
+    problems.sort();
+    problems.dedup();
     Ok(problems)
 }
 
-/// Folders of the repository; what starts with one of them in a document is meant as a path.
-const FOLDERS: [&str; 6] = ["crates/", "data/", "docs/", "xtask/", ".ci/", ".cargo/"];
-
-fn named_paths(line: &str) -> Vec<&str> {
-    let quoted = line.split('`').skip(1).step_by(2);
-    let linked = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let linked = linked.map(|link| link.split('#').next().unwrap_or(link));
-    quoted
-        .filter(|text| FOLDERS.iter().any(|folder| text.starts_with(folder)))
-        .chain(linked.filter(|link| !link.is_empty() && !link.contains("://")))
-        // Placeholders stand for many files.
-        .filter(|path| {
-            !path.contains(['*', '{', '<', ' ']) && !path.chars().any(char::is_uppercase) || is_known(path)
-        })
-        .collect()
-}
-
-/// Names in capitals are placeholders, but for the files that are called so.
-fn is_known(path: &str) -> bool {
-    ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].iter().any(|name| path.ends_with(name))
+/// TOML with tabs, blanks at the end of a line, or no end of its last line.
+fn blanks(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "toml")) {
+        let text = std::fs::read_to_string(workspace::root().join(file))?;
+        for (number, line) in (1..).zip(text.lines()) {
+            if line.contains('\t') || line.ends_with(' ') {
+                problems.push(format!("{}:{number}: a tab, or blanks at the end", file.display()));
+            }
+        }
+        if !text.ends_with('\n') || text.ends_with("\n\n") {
+            problems.push(format!("{}: must end with one line end", file.display()));
+        }
+    }
+    Ok(problems)
 }
 
 fn spelling(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
@@ -192,15 +228,4 @@ fn spelling(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
         anyhow::bail!("the spelling checker failed: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(found.lines().map(|line| format!("{line} (spelling)")).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_paths_in_prose_and_links() {
-        let line = "See `crates/core`, [the page](docs/x.md#part), `cargo xtask`, <https://a.b/c> and `data/*.toml`.";
-        assert_eq!(named_paths(line), ["crates/core", "docs/x.md"]);
-    }
 }

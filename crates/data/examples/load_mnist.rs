@@ -1,17 +1,15 @@
 //! Checks and loads MNIST, and prints how often each digit occurs.
 //!
-//! `cargo run --release -p bitpulse-data --example load_mnist -- data/mnist target/mnist`
+//! `cargo run --release -p bitpulse-data --example load_mnist`, or with another folder of its files at the end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bitpulse_data::{Dataset, Manifest, check, load_mnist};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let [dir, unpack_dir] = args.as_slice() else {
-        return Err("usage: load_mnist <folder of the gz files> <folder to unpack into>".into());
-    };
-    match check(Path::new(dir), &Manifest::mnist()) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let dir = std::env::args().nth(1).map_or_else(|| root.join("data/mnist"), PathBuf::from);
+    match check(&dir, &Manifest::mnist()) {
         Ok(report) => print!("{report}"),
         Err(errors) => {
             for error in &errors {
@@ -20,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             return Err(format!("{} problems", errors.len()).into());
         }
     }
-    let split = load_mnist(Path::new(dir), Path::new(unpack_dir))?.hold_out(10_000)?;
+    let split = load_mnist(&dir, &root.join("target/mnist"))?.hold_out(10_000)?;
     for (name, part) in [("train", &split.train), ("validation", &split.validation), ("test", &split.test)] {
         println!("{name:10} {:5} samples, of each digit {:?}", part.len(), histogram(part));
     }

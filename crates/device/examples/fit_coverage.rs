@@ -1,6 +1,6 @@
 //! How far fits of synthetic measurements lie from the truth, in their own standard errors, as a table for
-//! `docs/devices.md`: `cargo run --release -p bitpulse-device --example fit_coverage -- 100` fits with seeds 1 to 100, or
-//! only one model, and one measurement, where their names follow.
+//! `docs/book/src/explanation/devices.md`: `cargo run --release -p bitpulse-device --example fit_coverage -- 100` fits with
+//! seeds 1 to 100, or only one model, and one measurement, where their names follow.
 
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -64,10 +64,7 @@ pub use portrait::{Portrait, portrait};
 pub use preset::{
     Device, DeviceError, DeviceSpec, LoadError, Problem, ProgrammingError, PulseShape, Source, load_folder,
 };
-pub use response::{
-    ConstantStep, ExpStep, Exponential, LinearStep, ParameterProblem, Polarity, PowStep, PulseLaw, Response,
-    SoftBounds, Tabulated, neurosim_a, neurosim_label,
-};
+pub use response::*;
 pub use retention::{Decay, Drift, Elapsed, Lifetime, Retention};
 pub use variation::{DeviceVariation, Spread};
 pub use window::Window;

@@ -357,6 +357,35 @@ impl Response {
         }
     }
 
+    /// Pulses that nominal steps need from end to end of the window, of both polarities on average; `None` for measured
+    /// tables.
+    pub fn pulses(&self) -> Option<f64> {
+        let [up, down] = match self {
+            Response::Exponential(p) => [1.0 / p.pulses_up, 1.0 / p.pulses_down],
+            _ => self.steps()?,
+        };
+        Some(2.0 / (up + down))
+    }
+
+    /// Makes the nominal steps `factor` times as large; measured tables stay as they are.
+    pub fn scale_steps(&mut self, factor: f64) {
+        let [up, down] = match self {
+            Response::ConstantStep(p) => [&mut p.step_up, &mut p.step_down],
+            Response::LinearStep(p) => [&mut p.step_up, &mut p.step_down],
+            Response::SoftBounds(p) => [&mut p.step_up, &mut p.step_down],
+            Response::ExpStep(p) => [&mut p.step_up, &mut p.step_down],
+            Response::PowStep(p) => [&mut p.step_up, &mut p.step_down],
+            Response::Exponential(p) => {
+                p.pulses_up /= factor;
+                p.pulses_down /= factor;
+                return;
+            }
+            Response::Tabulated(_) => return,
+        };
+        *up *= factor;
+        *down *= factor;
+    }
+
     /// The name of the model as device files spell it.
     pub fn model_name(&self) -> &'static str {
         match self {

@@ -96,7 +96,7 @@ fn assert_covers(model: Model) {
     // seeds of ten with 2e-4.
     let beyond = |far: &[bool]| far.iter().filter(|far| **far).count();
     assert!(beyond(&far) < 5, "{model}: {} seeds beyond three standard errors", beyond(&far));
-    // Student's t of few devices has wide tails; 60 seeds have 20 of 2880 such deviations (docs/devices.md).
+    // Student's t of few devices has wide tails; 60 seeds have 20 of 2880 such deviations (docs/book/src/explanation/devices.md).
     let beyond = beyond(&far_of_several);
     assert!(beyond < SEEDS_OF_SEVERAL, "{model}, several devices: all seeds beyond three standard errors");
 }

@@ -34,7 +34,7 @@
 //! ```
 //!
 //! Not here: any simulation, any file, any number of its own. Leakage, control, clock trees and what moves data between
-//! chips are not priced; `docs/energy.md` says what that means.
+//! chips are not priced; `docs/book/src/explanation/energy.md` says what that means.
 
 mod architecture;
 mod bill;

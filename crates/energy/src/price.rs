@@ -29,8 +29,8 @@ const WINDOW_DECISIONS: f64 = 2.0;
 
 /// What `activity` costs on `architecture` with the prices of `technology`.
 ///
-/// The arithmetic is in `docs/energy.md`. Conductances that a simulation summed are priced as they are; where there are
-/// none, as for weights in software, driven cells count with the mean conductance of the device.
+/// The arithmetic is in `docs/book/src/explanation/energy.md`. Conductances that a simulation summed are priced as they
+/// are; where there are none, as for weights in software, driven cells count with the mean conductance of the device.
 ///
 /// # Errors
 /// When something was done that the technology has no price for, all of it named.

@@ -121,7 +121,7 @@ fn counted_on(found: &Comparison) -> String {
         )
     } else {
         "Weights were in software: HP pulses every changed weight once, and carries and arrays are reckoned. A run on devices \
-         counts its own, with another ratio of the whole step above all: see the sweep energy-devices and docs/energy.md."
+         counts its own, with another ratio of the whole step above all: see the sweep energy-devices, and the book on energy."
             .into()
     }
 }

@@ -172,13 +172,15 @@ fn device(get: &Get<'_>, name: &str) -> Result<Device, (&'static str, String)> {
     let mut spec = device.spec().clone();
     let range = device.window().range_siemens();
     if let Some(levels) = get.changed("device-levels") {
-        let Some(pulses) = spec.response.as_ref().and_then(pulses_of) else {
+        let Some((response, pulses)) =
+            spec.response.as_mut().and_then(|response| response.pulses().map(|pulses| (response, pulses)))
+        else {
             return Err(("device-levels", format!("device {name} has no step that levels could set")));
         };
-        scale_steps(&mut spec.response, pulses / levels);
+        response.scale_steps(pulses / levels);
     }
     if let Some(label) = get.changed("device-nonlinearity") {
-        let Some(pulses) = spec.response.as_ref().and_then(pulses_of) else {
+        let Some(pulses) = spec.response.as_ref().and_then(Response::pulses) else {
             return Err(("device-nonlinearity", format!("device {name} has no step to bend")));
         };
         // Both polarities start steep, as measured devices do.
@@ -221,7 +223,7 @@ pub fn file_value(key: &str, device: &Device) -> Option<f64> {
         Spread::LogNormal(sigma) => (sigma == 0.0).then_some(0.0),
     };
     match key {
-        "device-levels" => spec.response.as_ref().and_then(pulses_of),
+        "device-levels" => spec.response.as_ref().and_then(Response::pulses),
         "device-nonlinearity" => match &spec.response {
             Some(Response::Exponential(p)) => {
                 (p.nonlinearity_down == -p.nonlinearity_up).then_some(p.nonlinearity_up)
@@ -243,39 +245,6 @@ pub fn file_value(key: &str, device: &Device) -> Option<f64> {
         "device-stuck" => Some(spec.faults.total()),
         _ => None,
     }
-}
-
-/// Pulses that nominal steps need from end to end of the window; `None` for measured tables.
-fn pulses_of(response: &Response) -> Option<f64> {
-    let [up, down] = match response {
-        Response::ConstantStep(p) => [p.step_up, p.step_down],
-        Response::LinearStep(p) => [p.step_up, p.step_down],
-        Response::SoftBounds(p) => [p.step_up, p.step_down],
-        Response::ExpStep(p) => [p.step_up, p.step_down],
-        Response::PowStep(p) => [p.step_up, p.step_down],
-        Response::Exponential(p) => [1.0 / p.pulses_up, 1.0 / p.pulses_down],
-        Response::Tabulated(_) => return None,
-    };
-    Some(2.0 / (up + down))
-}
-
-/// Makes both steps `factor` times as large.
-fn scale_steps(response: &mut Option<Response>, factor: f64) {
-    let [up, down] = match response {
-        Some(Response::ConstantStep(p)) => [&mut p.step_up, &mut p.step_down],
-        Some(Response::LinearStep(p)) => [&mut p.step_up, &mut p.step_down],
-        Some(Response::SoftBounds(p)) => [&mut p.step_up, &mut p.step_down],
-        Some(Response::ExpStep(p)) => [&mut p.step_up, &mut p.step_down],
-        Some(Response::PowStep(p)) => [&mut p.step_up, &mut p.step_down],
-        Some(Response::Exponential(p)) => {
-            p.pulses_up /= factor;
-            p.pulses_down /= factor;
-            return;
-        }
-        Some(Response::Tabulated(_)) | None => return,
-    };
-    *up *= factor;
-    *down *= factor;
 }
 
 /// The setting that can mend a problem.

@@ -138,7 +138,15 @@ pub struct Key {
     pub name: &'static str,
     pub kind: Kind,
     pub default: Default,
+    /// What a number counts or measures; empty for words, flags and pure numbers.
+    pub unit: &'static str,
     pub meaning: &'static str,
+}
+
+impl Key {
+    const fn unit(self, unit: &'static str) -> Self {
+        Self { unit, ..self }
+    }
 }
 
 /// The default of a setting, in a form that a table can hold.
@@ -165,7 +173,7 @@ const PULSES: Kind = Kind::Integer { least: 1, most: bitpulse_learn::MAX_PULSES 
 const SIGNAL: Kind = Kind::Choice(&["hp", "bs"]);
 
 const fn key(name: &'static str, kind: Kind, default: Default, meaning: &'static str) -> Key {
-    Key { name, kind, default, meaning }
+    Key { name, kind, default, unit: "", meaning }
 }
 
 /// All settings, in the order in which documentation and results show them.
@@ -195,37 +203,37 @@ pub const KEYS: &[Key] = &[
         Kind::Integer { least: 1, most: 100_000 },
         Default::Integer(20),
         "passes over the training images",
-    ),
+    ).unit("epochs"),
     key(
         "batch",
         Kind::Integer { least: 1, most: 65_536 },
         Default::Integer(1),
         "examples an update waits for; 1 is online learning",
-    ),
+    ).unit("images"),
     key(
         "validation-count",
         Kind::Integer { least: 0, most: 50_000 },
         Default::Integer(0),
         "training images held out to choose hyper-parameters on; with any, the test images are not looked at",
-    ),
+    ).unit("images"),
     key(
         "train-count",
         Kind::Integer { least: 0, most: 60_000 },
         Default::Integer(0),
         "training images that are used, the first ones; 0 is all",
-    ),
+    ).unit("images"),
     key(
         "test-count",
         Kind::Integer { least: 0, most: 10_000 },
         Default::Integer(0),
         "test or validation images that are used, the first ones; 0 is all",
-    ),
+    ).unit("images"),
     key(
         "evaluate-every",
         Kind::Integer { least: 1, most: 100_000 },
         Default::Integer(1),
         "epochs between two points of the learning curve",
-    ),
+    ).unit("epochs"),
     key(
         "sampled-inference",
         Kind::Flag,
@@ -268,13 +276,13 @@ pub const KEYS: &[Key] = &[
         Default::Text("bits"),
         "pixels as levels, as fresh random bits at every presentation, or as one fixed bit",
     ),
-    key("input-pulses", PULSES, Default::Integer(1), "pulses of a full pixel, with input = bits"),
+    key("input-pulses", PULSES, Default::Integer(1), "pulses of a full pixel, with input = bits").unit("pulses"),
     key(
         "input-threshold",
         Kind::Integer { least: 1, most: 255 },
         Default::Integer(128),
         "least pixel that fires, with input = threshold",
-    ),
+    ).unit("pixel level"),
     key(
         "flips",
         Kind::Flag,
@@ -287,7 +295,7 @@ pub const KEYS: &[Key] = &[
         Default::Text("bs"),
         "forward signals of hidden neurons: values, random bits, or one bit without chance",
     ),
-    key("forward-pulses", PULSES, Default::Integer(1), "pulses of a full forward signal, with forward = bs"),
+    key("forward-pulses", PULSES, Default::Integer(1), "pulses of a full forward signal, with forward = bs").unit("pulses"),
     key(
         "polarity",
         Kind::Choice(&["unipolar", "bipolar"]),
@@ -305,7 +313,7 @@ pub const KEYS: &[Key] = &[
         PULSES,
         Default::Integer(1),
         "pulses of a full derivative, with derivative = bs",
-    ),
+    ).unit("pulses"),
     key("error", SIGNAL, Default::Text("bs"), "back-propagated error"),
     key(
         "output-error",
@@ -318,7 +326,7 @@ pub const KEYS: &[Key] = &[
         PULSES,
         Default::Integer(1),
         "phases of the output error, with output-error = ternary",
-    ),
+    ).unit("phases"),
     key(
         "dead-zone",
         Kind::Share,
@@ -342,13 +350,13 @@ pub const KEYS: &[Key] = &[
         PULSES,
         Default::Integer(1),
         "pulses of a saturated hidden error, with hidden-error = stochastic-sign",
-    ),
+    ).unit("pulses"),
     key(
         "hidden-error-saturation",
         Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(1.0),
         "where the stochastic sign saturates, in running means of the error's magnitude",
-    ),
+    ).unit("mean magnitudes"),
     key(
         "centred-errors",
         Kind::Flag,
@@ -361,7 +369,7 @@ pub const KEYS: &[Key] = &[
         Default::Text("bs"),
         "weight update: exact, whole pulses, one step by the sign of the batch's gradient, or a running mean of batches",
     ),
-    key("update-pulses", PULSES, Default::Integer(1), "pulses of one step, with update = bs"),
+    key("update-pulses", PULSES, Default::Integer(1), "pulses of one step, with update = bs").unit("pulses"),
     key(
         "accumulator-leak",
         Kind::Share,
@@ -379,19 +387,19 @@ pub const KEYS: &[Key] = &[
         Kind::Magnitude { most: 1000.0 },
         Default::Number(0.0),
         "weights in software move by whole multiples of this, with update = accumulated; 0: exactly",
-    ),
+    ).unit("weight"),
     key(
         "step-output",
         Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(0.03),
         "step of the output layer at the start, in units of weight",
-    ),
+    ).unit("weight"),
     key(
         "step-hidden",
         Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(0.003),
         "step of all other layers at the start, in units of weight",
-    ),
+    ).unit("weight"),
     key(
         "step-decay",
         Kind::Choice(&["constant", "linear", "cosine"]),
@@ -410,7 +418,7 @@ pub const KEYS: &[Key] = &[
         Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(1.0),
         "weight of a device at the end of its window, all digits together",
-    ),
+    ).unit("weight"),
     key(
         "digits",
         Kind::Choice(&["single", "counter", "positional", "transfer", "buffered-transfer"]),
@@ -422,7 +430,7 @@ pub const KEYS: &[Key] = &[
         Kind::Integer { least: 2, most: 4 },
         Default::Integer(2),
         "arrays, with digits = positional",
-    ),
+    ).unit("arrays"),
     key(
         "digit-base",
         Kind::Integer { least: 2, most: 1024 },
@@ -434,13 +442,13 @@ pub const KEYS: &[Key] = &[
         Kind::Integer { least: 1, most: 1_000_000_000 },
         Default::Integer(100),
         "updates between two carries of the lowest digit, or between two transfers of a row",
-    ),
+    ).unit("updates"),
     key(
         "carry-bits",
         Kind::Integer { least: 0, most: 16 },
         Default::Integer(8),
         "converter that reads a digit for its carry; 0: two comparators",
-    ),
+    ).unit("bits"),
     key(
         "carry-restore",
         Kind::Choice(&["opposite-pulses", "verify", "symmetry-point"]),
@@ -452,13 +460,13 @@ pub const KEYS: &[Key] = &[
         Kind::Integer { least: 1, most: 1000 },
         Default::Integer(1000),
         "most pulses that one carry gives the higher digit",
-    ),
+    ).unit("pulses"),
     key(
         "restore-pairs",
         Kind::Integer { least: 1, most: 1000 },
         Default::Integer(20),
         "SET and RESET pulses in turn, with carry-restore = symmetry-point",
-    ),
+    ).unit("pairs of pulses"),
     key(
         "chopper",
         Kind::Flag,
@@ -470,7 +478,7 @@ pub const KEYS: &[Key] = &[
         Kind::Integer { least: 1, most: 16_384 },
         Default::Integer(16),
         "counts that make one pulse, with digits = counter",
-    ),
+    ).unit("counts"),
     key(
         "transfer-fast",
         Kind::Share,
@@ -500,7 +508,7 @@ pub const KEYS: &[Key] = &[
         Kind::Integer { least: 1, most: 64 },
         Default::Integer(31),
         "slots of a pulse train, at most",
-    ),
+    ).unit("slots"),
     key(
         "update-management",
         Kind::Flag,
@@ -518,43 +526,43 @@ pub const KEYS: &[Key] = &[
         Kind::Number { above: 0.0, most: 1.0 },
         Default::Number(0.01),
         "accepted error of write-verify, as a fraction of the window",
-    ),
+    ).unit("window fraction"),
     key(
         "verify-pulses",
         Kind::Integer { least: 1, most: 10_000 },
         Default::Integer(20),
         "most pulses of one write-verify",
-    ),
+    ).unit("pulses"),
     key(
         "refresh-period",
         Kind::Integer { least: 1, most: 1_000_000_000 },
         Default::Integer(1000),
         "updates between two refreshes, with mapping = one-sided",
-    ),
+    ).unit("updates"),
     key(
         "refresh-above",
         Kind::Share,
         Default::Number(0.75),
         "window fraction from which a device is refreshed, with mapping = one-sided",
-    ),
+    ).unit("window fraction"),
     key(
         "dac-bits",
         Kind::Integer { least: 0, most: 16 },
         Default::Integer(0),
         "converters at driven lines, bits of the magnitude; 0: exact levels",
-    ),
+    ).unit("bits"),
     key(
         "adc-bits",
         Kind::Integer { least: 0, most: 16 },
         Default::Integer(0),
         "converters at sensed lines; 0: exact values",
-    ),
+    ).unit("bits"),
     key(
         "adc-range",
         Kind::Number { above: 0.0, most: 1e6 },
         Default::Number(8.0),
         "largest z that a converter does not clip",
-    ),
+    ).unit("z"),
     key(
         "adc-range-per-line",
         Kind::Flag,
@@ -566,7 +574,7 @@ pub const KEYS: &[Key] = &[
         Kind::Magnitude { most: 1e6 },
         Default::Number(0.0),
         "noise of a conversion, standard deviation of z",
-    ),
+    ).unit("z"),
     key(
         "scale-inputs",
         Kind::Flag,
@@ -584,13 +592,13 @@ pub const KEYS: &[Key] = &[
         Kind::Magnitude { most: 1000.0 },
         Default::Number(0.0),
         "spread of the offsets of comparators and converters in forward reads, in z",
-    ),
+    ).unit("z"),
     key(
         "backward-offset",
         Kind::Magnitude { most: 1000.0 },
         Default::Number(0.0),
         "the same in backward reads",
-    ),
+    ).unit("W e"),
     key(
         "fidelity",
         Kind::Choice(&["ideal", "effective", "exact"]),
@@ -602,19 +610,19 @@ pub const KEYS: &[Key] = &[
         Kind::Magnitude { most: 1e6 },
         Default::Number(1.0),
         "resistance of a wire from cell to cell",
-    ),
+    ).unit("ohm"),
     key(
         "map-refresh",
         Kind::Integer { least: 1, most: 1_000_000_000 },
         Default::Integer(1000),
         "updates between two measurements of the map, with fidelity = effective; how far off it was: `worst_map_error`",
-    ),
+    ).unit("updates"),
     key(
         "array-size",
         Kind::Integer { least: 0, most: 65_536 },
         Default::Integer(0),
         "word and bit lines of a physical array; 0: as large as the matrix",
-    ),
+    ).unit("lines"),
     key(
         "partial-sums",
         Kind::Choice(&["analog", "digital"]),
@@ -626,7 +634,7 @@ pub const KEYS: &[Key] = &[
         Kind::Change { least: 2.0, most: 1e6 },
         Default::Text("file"),
         "pulses from end to end of the window at the nominal step",
-    ),
+    ).unit("pulses"),
     key(
         "device-nonlinearity",
         Kind::Change { least: 0.0, most: 9.0 },
@@ -638,31 +646,31 @@ pub const KEYS: &[Key] = &[
         Kind::Change { least: 0.0, most: 3.0 },
         Default::Text("file"),
         "spread of the step from device to device",
-    ),
+    ).unit("share of the step"),
     key(
         "device-window-spread",
         Kind::Change { least: 0.0, most: 3.0 },
         Default::Text("file"),
         "spread of both bounds of the window from device to device",
-    ),
+    ).unit("share of the distance"),
     key(
         "device-cycle-noise",
         Kind::Change { least: 0.0, most: 100.0 },
         Default::Text("file"),
         "cycle-to-cycle noise as a fraction of a step",
-    ),
+    ).unit("steps"),
     key(
         "device-read-noise",
         Kind::Change { least: 0.0, most: 1.0 },
         Default::Text("file"),
         "read noise as a fraction of the window",
-    ),
+    ).unit("window fraction"),
     key(
         "device-stuck",
         Kind::Change { least: 0.0, most: 1.0 },
         Default::Text("file"),
         "stuck devices, half at each bound",
-    ),
+    ).unit("share of devices"),
 ];
 
 /// The setting called `name`.

@@ -39,7 +39,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use hardware::file_value;
-pub use keys::{KEYS, Value, near_miss};
+pub use keys::{KEYS, Key, Value, near_miss};
 pub use network::parse_widths;
 pub use run::{Run, SplitSpec};
 
@@ -691,7 +691,10 @@ fn scalar(value: &DeValue<'_>) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use bitpulse_core::SeedPath;
+
     use super::*;
+    use crate::mutate;
 
     fn parse_text(text: &str, overrides: &[&str]) -> Result<Sweep, SpecError> {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
@@ -727,6 +730,19 @@ mod tests {
         );
         let found = messages("[base]\nnetwork = \"100-10\"\n", &[]);
         assert!(found[0].contains("784"), "{}", found[0]);
+    }
+
+    #[test]
+    fn mutated_sweeps_are_read_or_refused() {
+        for name in ["quickstart", "ir-drop", "paper-ablation"] {
+            let text = std::fs::read(crate::named::path("sweeps", Path::new(name))).unwrap();
+            let at = SeedPath::root(1).child(name);
+            for mutation in mutate::mutations(&text, 500, at) {
+                if let Ok(text) = String::from_utf8(mutation) {
+                    drop(parse_text(&text, &[]));
+                }
+            }
+        }
     }
 
     #[test]

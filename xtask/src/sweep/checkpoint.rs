@@ -63,7 +63,7 @@ pub fn decode(run: &str, bytes: &[u8]) -> Result<Checkpoint> {
         let tensor = Tensor::new(view.shape(), values(view)?);
         all.insert(name, tensor.with_context(|| format!("`{name}` does not fill its shape"))?);
     }
-    let points = views.get(CURVE).map_or(0, |view| view.shape()[0]);
+    let points = views.get(CURVE).and_then(|view| view.shape().first().copied()).unwrap_or(0);
     let rows: &[f64] = all.get(CURVE, &[points, POINT])?;
     Ok(Checkpoint {
         state: all.part(STATE),
@@ -153,7 +153,10 @@ fn numbers_of<T, const N: usize>(data: &[u8], number: fn([u8; N]) -> T) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use bitpulse_core::SeedPath;
+
     use super::*;
+    use crate::mutate;
 
     fn some_checkpoint() -> Checkpoint {
         let mut state = State::default();
@@ -190,6 +193,46 @@ mod tests {
         assert_eq!(said(&decode("abc", &bytes).unwrap()), said(&checkpoint));
         let other = format!("{:#}", decode("xyz", &bytes).err().unwrap());
         assert_eq!(other, "it is of the run abc");
+    }
+
+    /// A file that says of itself that it is whole, with other tensors than a checkpoint has.
+    #[test]
+    fn a_foreign_file_is_refused_whatever_it_holds() {
+        let metadata = |texts: &[(&str, &str)], views: &BTreeMap<&str, TensorView<'_>>| {
+            let mut metadata: HashMap<String, String> =
+                texts.iter().map(|(key, text)| ((*key).into(), (*text).into())).collect();
+            metadata.insert("sha256".into(), checksum(&metadata, views));
+            metadata
+        };
+        let activity = serde_json::to_string(&Activity::default()).unwrap();
+        let texts = [("run", "abc"), ("activity", activity.as_str()), ("train_seconds", "1")];
+        let numbers = [0_u8; 64];
+        for (shape, dtype, bytes) in [
+            (vec![], Dtype::F64, 8),
+            (vec![0], Dtype::F64, 0),
+            (vec![2, 4], Dtype::F64, 64),
+            (vec![8], Dtype::F64, 64),
+            (vec![1, 1], Dtype::U8, 1),
+        ] {
+            let view = TensorView::new(dtype, shape.clone(), &numbers[..bytes]).expect("the shape fits");
+            let views = BTreeMap::from([(CURVE, view)]);
+            let file = safetensors::serialize(views.clone(), Some(metadata(&texts, &views))).unwrap();
+            assert!(decode("abc", &file).is_err(), "a curve of {shape:?}");
+        }
+        let views = BTreeMap::new();
+        for missing in 0..3 {
+            let texts: Vec<_> = (0..3).filter(|k| *k != missing).map(|k| texts[k]).collect();
+            let file = safetensors::serialize(views.clone(), Some(metadata(&texts, &views))).unwrap();
+            assert!(decode("abc", &file).is_err(), "without {}", texts.len());
+        }
+    }
+
+    #[test]
+    fn mutated_checkpoints_are_read_or_refused() {
+        let bytes = encode("abc", &some_checkpoint()).unwrap();
+        for mutation in mutate::mutations(&bytes, 5000, SeedPath::root(1).child("checkpoint")) {
+            drop(decode("abc", &mutation));
+        }
     }
 
     #[test]

@@ -1,0 +1,38 @@
+//! Inputs that fuzzers found or that were once wrong, and thousands like them: nothing that is read from a file panics.
+
+#[path = "../../fuzz/inputs.rs"]
+mod inputs;
+#[path = "../../fuzz/mutate.rs"]
+mod mutate;
+
+use std::fs;
+use std::path::Path;
+
+use bitpulse_core::SeedPath;
+
+/// Mutations of each input.
+const MUTATIONS: u64 = 100;
+
+#[test]
+fn inputs_of_the_corpus_and_their_like_are_read_or_refused() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    let mut kinds = 0;
+    for folder in fs::read_dir(corpus).expect("the corpus") {
+        let folder = folder.expect("a folder").path();
+        let kind = folder.file_name().and_then(|name| name.to_str()).expect("kinds have plain names");
+        let at = SeedPath::root(1).child(kind);
+        let mut files: Vec<_> =
+            fs::read_dir(&folder).expect("inputs").flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        for file in files {
+            let bytes = fs::read(&file).expect("an input");
+            let name = file.file_name().and_then(|name| name.to_str()).expect("inputs have plain names");
+            inputs::read(kind, &bytes);
+            for mutation in mutate::mutations(&bytes, MUTATIONS, at.child(name)) {
+                inputs::read(kind, &mutation);
+            }
+        }
+        kinds += 1;
+    }
+    assert_eq!(kinds, 14, "every fuzzer has a corpus");
+}
