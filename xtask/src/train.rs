@@ -254,7 +254,7 @@ fn test_trained(
     let mut scores = Scores::default();
     let held_out =
         measured(network.evaluate_each(&data.held_out, expected, evaluation, go_on, |_, of_classes| {
-            scores.add(of_classes)
+            scores.add(of_classes);
         })?);
     let mut sampled = [None; SAMPLE_COUNTS.len()];
     if run.sampled_inference && run.is_stochastic() {

@@ -46,7 +46,7 @@ fn examples() -> Vec<Example> {
             examples.push(Example {
                 place: format!("{}:{number}", page.display()),
                 kind: fence.trim_start_matches('`').into(),
-                text: inside.map(|line| format!("{line}\n")).collect(),
+                text: inside.flat_map(|line| [line, "\n"]).collect(),
             });
         }
     }

@@ -277,7 +277,9 @@ mod tests {
         .map(|row| row.as_object().expect("an object").clone())
         .collect();
         let mut columns = Columns::default();
-        rows.iter().for_each(|row| columns.see(row));
+        for row in &rows {
+            columns.see(row);
+        }
         let mut typed = Parquet::new(tempfile::tempfile().unwrap(), &columns).unwrap();
         // Groups of one row, as many rows make them.
         for row in rows {
