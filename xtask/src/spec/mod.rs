@@ -804,8 +804,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                "--set batch=[1, 2]: `batch`: changes together with other settings, at test.toml:11:1: allowed are 1 value \
-              or 3, found 2"
+                "--set batch=[1, 2]: `batch`: changes together with network, at test.toml:11:1, and no part of such a group can \
+                 be left out: allowed are 3 values, one for each of its steps, or 1 for all of them; found 2"
             ]
         );
     }
@@ -905,20 +905,6 @@ mod tests {
         assert!(found("epochs=5.0").contains("found `5.0`"), "{}", found("epochs=5.0"));
         assert!(found("wire-ohms=5 ohm").ends_with("from 0 to 1000000"), "{}", found("wire-ohms=5 ohm"));
         assert_eq!(found("seed=[3, 3]"), "--set seed=[3, 3]: `seed`: 3 stands twice");
-    }
-
-    #[test]
-    fn a_part_of_what_changes_together_is_not_overridden() {
-        let text = "[[axes.zip]]\ngain = [1, 2, 3]\nbatch = [1, 2, 3]\n";
-        assert_eq!(
-            messages(text, &["batch=[4, 5]"]),
-            [
-                "--set batch=[4, 5]: `batch`: changes together with gain, at test.toml:3:1, and no part of such a group can \
-                 be left out: allowed are 3 values, one for each of its steps, or 1 for all of them; found 2"
-            ]
-        );
-        assert_eq!(parse_text(text, &["batch=[4, 4, 5]"]).unwrap().runs.len(), 3);
-        assert_eq!(parse_text(text, &["batch=4"]).unwrap().runs.len(), 3);
     }
 
     #[test]
