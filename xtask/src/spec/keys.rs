@@ -143,12 +143,6 @@ pub struct Key {
     pub meaning: &'static str,
 }
 
-impl Key {
-    const fn unit(self, unit: &'static str) -> Self {
-        Self { unit, ..self }
-    }
-}
-
 /// The default of a setting, in a form that a table can hold.
 #[derive(Clone, Copy, Debug)]
 pub enum Default {
@@ -173,7 +167,17 @@ const PULSES: Kind = Kind::Integer { least: 1, most: bitpulse_learn::MAX_PULSES 
 const SIGNAL: Kind = Kind::Choice(&["hp", "bs"]);
 
 const fn key(name: &'static str, kind: Kind, default: Default, meaning: &'static str) -> Key {
-    Key { name, kind, default, unit: "", meaning }
+    quantity(name, kind, default, "", meaning)
+}
+
+const fn quantity(
+    name: &'static str,
+    kind: Kind,
+    default: Default,
+    unit: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key { name, kind, default, unit, meaning }
 }
 
 /// All settings, in the order in which documentation and results show them.
@@ -198,42 +202,48 @@ pub const KEYS: &[Key] = &[
         Default::Integer(1),
         "root of all random numbers of the run",
     ),
-    key(
+    quantity(
         "epochs",
         Kind::Integer { least: 1, most: 100_000 },
         Default::Integer(20),
+        "epochs",
         "passes over the training images",
-    ).unit("epochs"),
-    key(
+    ),
+    quantity(
         "batch",
         Kind::Integer { least: 1, most: 65_536 },
         Default::Integer(1),
+        "images",
         "examples an update waits for; 1 is online learning",
-    ).unit("images"),
-    key(
+    ),
+    quantity(
         "validation-count",
         Kind::Integer { least: 0, most: 50_000 },
         Default::Integer(0),
+        "images",
         "training images held out to choose hyper-parameters on; with any, the test images are not looked at",
-    ).unit("images"),
-    key(
+    ),
+    quantity(
         "train-count",
         Kind::Integer { least: 0, most: 60_000 },
         Default::Integer(0),
+        "images",
         "training images that are used, the first ones; 0 is all",
-    ).unit("images"),
-    key(
+    ),
+    quantity(
         "test-count",
         Kind::Integer { least: 0, most: 10_000 },
         Default::Integer(0),
+        "images",
         "test or validation images that are used, the first ones; 0 is all",
-    ).unit("images"),
-    key(
+    ),
+    quantity(
         "evaluate-every",
         Kind::Integer { least: 1, most: 100_000 },
         Default::Integer(1),
+        "epochs",
         "epochs between two points of the learning curve",
-    ).unit("epochs"),
+    ),
     key(
         "sampled-inference",
         Kind::Flag,
@@ -276,13 +286,20 @@ pub const KEYS: &[Key] = &[
         Default::Text("bits"),
         "pixels as levels, as fresh random bits at every presentation, or as one fixed bit",
     ),
-    key("input-pulses", PULSES, Default::Integer(1), "pulses of a full pixel, with input = bits").unit("pulses"),
-    key(
+    quantity(
+        "input-pulses",
+        PULSES,
+        Default::Integer(1),
+        "pulses",
+        "pulses of a full pixel, with input = bits",
+    ),
+    quantity(
         "input-threshold",
         Kind::Integer { least: 1, most: 255 },
         Default::Integer(128),
+        "pixel level",
         "least pixel that fires, with input = threshold",
-    ).unit("pixel level"),
+    ),
     key(
         "flips",
         Kind::Flag,
@@ -295,7 +312,13 @@ pub const KEYS: &[Key] = &[
         Default::Text("bs"),
         "forward signals of hidden neurons: values, random bits, or one bit without chance",
     ),
-    key("forward-pulses", PULSES, Default::Integer(1), "pulses of a full forward signal, with forward = bs").unit("pulses"),
+    quantity(
+        "forward-pulses",
+        PULSES,
+        Default::Integer(1),
+        "pulses",
+        "pulses of a full forward signal, with forward = bs",
+    ),
     key(
         "polarity",
         Kind::Choice(&["unipolar", "bipolar"]),
@@ -308,12 +331,13 @@ pub const KEYS: &[Key] = &[
         Default::Text("bs"),
         "activation derivative: exact, random bits with its mean, or two comparator samples that differ",
     ),
-    key(
+    quantity(
         "derivative-pulses",
         PULSES,
         Default::Integer(1),
+        "pulses",
         "pulses of a full derivative, with derivative = bs",
-    ).unit("pulses"),
+    ),
     key("error", SIGNAL, Default::Text("bs"), "back-propagated error"),
     key(
         "output-error",
@@ -321,12 +345,13 @@ pub const KEYS: &[Key] = &[
         Default::Text("ternary"),
         "with error = bs, the error at the output: every output apart, at random or by sign, one class drawn, or a noisy race",
     ),
-    key(
+    quantity(
         "output-error-pulses",
         PULSES,
         Default::Integer(1),
+        "phases",
         "phases of the output error, with output-error = ternary",
-    ).unit("phases"),
+    ),
     key(
         "dead-zone",
         Kind::Share,
@@ -345,18 +370,20 @@ pub const KEYS: &[Key] = &[
         Default::Text("sign"),
         "with error = bs, the error at hidden neurons: its sign, or unbiased random ternary pulses",
     ),
-    key(
+    quantity(
         "hidden-error-pulses",
         PULSES,
         Default::Integer(1),
+        "pulses",
         "pulses of a saturated hidden error, with hidden-error = stochastic-sign",
-    ).unit("pulses"),
-    key(
+    ),
+    quantity(
         "hidden-error-saturation",
         Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(1.0),
+        "mean magnitudes",
         "where the stochastic sign saturates, in running means of the error's magnitude",
-    ).unit("mean magnitudes"),
+    ),
     key(
         "centred-errors",
         Kind::Flag,
@@ -369,7 +396,7 @@ pub const KEYS: &[Key] = &[
         Default::Text("bs"),
         "weight update: exact, whole pulses, one step by the sign of the batch's gradient, or a running mean of batches",
     ),
-    key("update-pulses", PULSES, Default::Integer(1), "pulses of one step, with update = bs").unit("pulses"),
+    quantity("update-pulses", PULSES, Default::Integer(1), "pulses", "pulses of one step, with update = bs"),
     key(
         "accumulator-leak",
         Kind::Share,
@@ -382,24 +409,27 @@ pub const KEYS: &[Key] = &[
         Default::Flag(true),
         "whether it is divided by the root mean square of the layer's products, with update = accumulated",
     ),
-    key(
+    quantity(
         "weight-pulse",
         Kind::Magnitude { most: 1000.0 },
         Default::Number(0.0),
+        "weight",
         "weights in software move by whole multiples of this, with update = accumulated; 0: exactly",
-    ).unit("weight"),
-    key(
+    ),
+    quantity(
         "step-output",
         Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(0.03),
+        "weight",
         "step of the output layer at the start, in units of weight",
-    ).unit("weight"),
-    key(
+    ),
+    quantity(
         "step-hidden",
         Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(0.003),
+        "weight",
         "step of all other layers at the start, in units of weight",
-    ).unit("weight"),
+    ),
     key(
         "step-decay",
         Kind::Choice(&["constant", "linear", "cosine"]),
@@ -413,72 +443,79 @@ pub const KEYS: &[Key] = &[
         Default::Text("reference"),
         "weight zero: the device file's reference, the middle of the window, each device's symmetry point, or a pair",
     ),
-    key(
+    quantity(
         "weight-range",
         Kind::Number { above: 0.0, most: 1000.0 },
         Default::Number(1.0),
+        "weight",
         "weight of a device at the end of its window, all digits together",
-    ).unit("weight"),
+    ),
     key(
         "digits",
         Kind::Choice(&["single", "counter", "positional", "transfer", "buffered-transfer"]),
         Default::Text("single"),
         "a weight as one device, one behind a digital counter, digits with carry, or a fast and a slow array",
     ),
-    key(
+    quantity(
         "digit-count",
         Kind::Integer { least: 2, most: 4 },
         Default::Integer(2),
+        "arrays",
         "arrays, with digits = positional",
-    ).unit("arrays"),
+    ),
     key(
         "digit-base",
         Kind::Integer { least: 2, most: 1024 },
         Default::Integer(8),
         "ratio of significance of neighbouring digits, with digits = positional",
     ),
-    key(
+    quantity(
         "carry-period",
         Kind::Integer { least: 1, most: 1_000_000_000 },
         Default::Integer(100),
+        "updates",
         "updates between two carries of the lowest digit, or between two transfers of a row",
-    ).unit("updates"),
-    key(
+    ),
+    quantity(
         "carry-bits",
         Kind::Integer { least: 0, most: 16 },
         Default::Integer(8),
+        "bits",
         "converter that reads a digit for its carry; 0: two comparators",
-    ).unit("bits"),
+    ),
     key(
         "carry-restore",
         Kind::Choice(&["opposite-pulses", "verify", "symmetry-point"]),
         Default::Text("opposite-pulses"),
         "how a digit is brought back after its carry",
     ),
-    key(
+    quantity(
         "carry-most",
         Kind::Integer { least: 1, most: 1000 },
         Default::Integer(1000),
+        "pulses",
         "most pulses that one carry gives the higher digit",
-    ).unit("pulses"),
-    key(
+    ),
+    quantity(
         "restore-pairs",
         Kind::Integer { least: 1, most: 1000 },
         Default::Integer(20),
+        "pairs of pulses",
         "SET and RESET pulses in turn, with carry-restore = symmetry-point",
-    ).unit("pairs of pulses"),
+    ),
     key(
         "chopper",
         Kind::Flag,
         Default::Flag(false),
         "whether the lowest pair's devices change roles at every carry",
     ),
-    key(
+    quantity(
         "counter-limit",
         Kind::Integer { least: 1, most: 16_384 },
         Default::Integer(16),
+        "counts",
         "counts that make one pulse, with digits = counter",
-    ).unit("counts"),
+    ),
     key(
         "transfer-fast",
         Kind::Share,
@@ -503,12 +540,13 @@ pub const KEYS: &[Key] = &[
         Default::Text("rounded"),
         "with update = hp: changes rounded to pulses at random or to the nearest, pulse trains, write-verify",
     ),
-    key(
+    quantity(
         "train-length",
         Kind::Integer { least: 1, most: 64 },
         Default::Integer(31),
+        "slots",
         "slots of a pulse train, at most",
-    ).unit("slots"),
+    ),
     key(
         "update-management",
         Kind::Flag,
@@ -521,60 +559,68 @@ pub const KEYS: &[Key] = &[
         Default::Flag(true),
         "whether trains are as short as the products allow",
     ),
-    key(
+    quantity(
         "verify-tolerance",
         Kind::Number { above: 0.0, most: 1.0 },
         Default::Number(0.01),
+        "window fraction",
         "accepted error of write-verify, as a fraction of the window",
-    ).unit("window fraction"),
-    key(
+    ),
+    quantity(
         "verify-pulses",
         Kind::Integer { least: 1, most: 10_000 },
         Default::Integer(20),
+        "pulses",
         "most pulses of one write-verify",
-    ).unit("pulses"),
-    key(
+    ),
+    quantity(
         "refresh-period",
         Kind::Integer { least: 1, most: 1_000_000_000 },
         Default::Integer(1000),
+        "updates",
         "updates between two refreshes, with mapping = one-sided",
-    ).unit("updates"),
-    key(
+    ),
+    quantity(
         "refresh-above",
         Kind::Share,
         Default::Number(0.75),
+        "window fraction",
         "window fraction from which a device is refreshed, with mapping = one-sided",
-    ).unit("window fraction"),
-    key(
+    ),
+    quantity(
         "dac-bits",
         Kind::Integer { least: 0, most: 16 },
         Default::Integer(0),
+        "bits",
         "converters at driven lines, bits of the magnitude; 0: exact levels",
-    ).unit("bits"),
-    key(
+    ),
+    quantity(
         "adc-bits",
         Kind::Integer { least: 0, most: 16 },
         Default::Integer(0),
+        "bits",
         "converters at sensed lines; 0: exact values",
-    ).unit("bits"),
-    key(
+    ),
+    quantity(
         "adc-range",
         Kind::Number { above: 0.0, most: 1e6 },
         Default::Number(8.0),
+        "z",
         "largest z that a converter does not clip",
-    ).unit("z"),
+    ),
     key(
         "adc-range-per-line",
         Kind::Flag,
         Default::Flag(false),
         "whether adc-range is for one driven line, so that the range grows with the matrix, as in NeuroSim",
     ),
-    key(
+    quantity(
         "adc-noise",
         Kind::Magnitude { most: 1e6 },
         Default::Number(0.0),
+        "z",
         "noise of a conversion, standard deviation of z",
-    ).unit("z"),
+    ),
     key(
         "scale-inputs",
         Kind::Flag,
@@ -587,90 +633,101 @@ pub const KEYS: &[Key] = &[
         Default::Flag(false),
         "whether a forward read that clips is repeated at half scale",
     ),
-    key(
+    quantity(
         "forward-offset",
         Kind::Magnitude { most: 1000.0 },
         Default::Number(0.0),
+        "z",
         "spread of the offsets of comparators and converters in forward reads, in z",
-    ).unit("z"),
-    key(
+    ),
+    quantity(
         "backward-offset",
         Kind::Magnitude { most: 1000.0 },
         Default::Number(0.0),
+        "W e",
         "the same in backward reads",
-    ).unit("W e"),
+    ),
     key(
         "fidelity",
         Kind::Choice(&["ideal", "effective", "exact"]),
         Default::Text("ideal"),
         "perfect wires, a map of the wired array that is renewed now and then, or a solve for every read",
     ),
-    key(
+    quantity(
         "wire-ohms",
         Kind::Magnitude { most: 1e6 },
         Default::Number(1.0),
+        "ohm",
         "resistance of a wire from cell to cell",
-    ).unit("ohm"),
-    key(
+    ),
+    quantity(
         "map-refresh",
         Kind::Integer { least: 1, most: 1_000_000_000 },
         Default::Integer(1000),
+        "updates",
         "updates between two measurements of the map, with fidelity = effective; how far off it was: `worst_map_error`",
-    ).unit("updates"),
-    key(
+    ),
+    quantity(
         "array-size",
         Kind::Integer { least: 0, most: 65_536 },
         Default::Integer(0),
+        "lines",
         "word and bit lines of a physical array; 0: as large as the matrix",
-    ).unit("lines"),
+    ),
     key(
         "partial-sums",
         Kind::Choice(&["analog", "digital"]),
         Default::Text("analog"),
         "where the sums of stacked arrays meet: before the converter or comparator, or after a conversion each",
     ),
-    key(
+    quantity(
         "device-levels",
         Kind::Change { least: 2.0, most: 1e6 },
         Default::Text("file"),
+        "pulses",
         "pulses from end to end of the window at the nominal step",
-    ).unit("pulses"),
+    ),
     key(
         "device-nonlinearity",
         Kind::Change { least: 0.0, most: 9.0 },
         Default::Text("file"),
         "NeuroSim label of an exponential response, the same for SET and RESET, in place of the file's response",
     ),
-    key(
+    quantity(
         "device-step-spread",
         Kind::Change { least: 0.0, most: 3.0 },
         Default::Text("file"),
+        "share of the step",
         "spread of the step from device to device",
-    ).unit("share of the step"),
-    key(
+    ),
+    quantity(
         "device-window-spread",
         Kind::Change { least: 0.0, most: 3.0 },
         Default::Text("file"),
+        "share of the distance",
         "spread of both bounds of the window from device to device",
-    ).unit("share of the distance"),
-    key(
+    ),
+    quantity(
         "device-cycle-noise",
         Kind::Change { least: 0.0, most: 100.0 },
         Default::Text("file"),
+        "steps",
         "cycle-to-cycle noise as a fraction of a step",
-    ).unit("steps"),
-    key(
+    ),
+    quantity(
         "device-read-noise",
         Kind::Change { least: 0.0, most: 1.0 },
         Default::Text("file"),
+        "window fraction",
         "read noise as a fraction of the window",
-    ).unit("window fraction"),
-    key(
+    ),
+    quantity(
         "device-stuck",
         Kind::Change { least: 0.0, most: 1.0 },
         Default::Text("file"),
+        "share of devices",
         "stuck devices, half at each bound",
-    ).unit("share of devices"),
+    ),
 ];
 
 /// The setting called `name`.
