@@ -23,6 +23,21 @@ pub struct PulseTally {
     pub reset_siemens: f64,
 }
 
+impl PulseTally {
+    /// Adds `times` pulses for each of `counts`, the way of its sign, and the conductance that SET and RESET pulses met.
+    pub(crate) fn add(&mut self, times: usize, counts: impl Iterator<Item = i16>, met: [f64; 2]) {
+        let (mut set, mut all) = (0, 0);
+        for count in counts {
+            set += u64::from(count > 0);
+            all += 1;
+        }
+        self.set += times as u64 * set;
+        self.reset += times as u64 * (all - set);
+        self.set_siemens += met[0];
+        self.reset_siemens += met[1];
+    }
+}
+
 /// What one device is: eight floats, aligned so that a pulse touches one cache line beside the conductance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(align(32))]
@@ -166,36 +181,127 @@ impl Cell {
     }
 
     /// Draws a device: first its window, then its steps, then its shape.
-    pub(crate) fn draw(device: &Device, rng: &mut Rng) -> Self {
+    fn draw(device: &Device, rng: &mut Rng) -> Self {
         let spec = device.spec();
-        let window = device.window();
         let variation = &spec.device_to_device;
-        let [low, high] = draw_window(window, variation, rng);
-        let (Some(response), Some(law)) = (&spec.response, device.law()) else {
+        let bounds = draw_window(device.window(), variation, rng);
+        let Some(response) = &spec.response else {
             let still = Side { line: [0.0; 2], sigma: 0.0 };
-            return Self { bounds: [low as f32, high as f32], sides: [still; 2] };
+            return Self { bounds: bounds.map(|bound| bound as f32), sides: [still; 2] };
         };
-        let factors = variation.step_factors(relative_steps(response), rng);
-        let shape = |rng: &mut Rng| match variation.shape {
+        let factors = variation.step_factors(relative_steps(response), rng).map(|factor| factor as f32);
+        let mut shape = || match variation.shape {
             0.0 => 0.0,
             sigma => sigma * f64::from(normal(rng)),
         };
-        let shapes = [shape(rng), shape(rng)];
-        let lines = draw_lines(response, law, window, [low, high], shapes);
-        let side = |i: usize, branch: &Branch| {
-            let nominal = branch.magnitude(window.reference) * window.range_siemens();
-            let slope = match response {
-                // Exponent and rate are no part of the step's size.
-                Response::ExpStep(_) | Response::PowStep(_) => lines[i][1],
-                _ => factors[i] * lines[i][1],
-            };
+        let shapes = [shape(), shape()];
+        // Exponent and rate are no part of the step's size.
+        let of_slope = !matches!(response, Response::ExpStep(_) | Response::PowStep(_));
+        Nominal::of(device, bounds, shapes).scaled(factors, of_slope)
+    }
+}
+
+/// A device before the factors on its steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Nominal {
+    /// Of its spread, what goes with the step.
+    cell: Cell,
+    /// The spread that does not, in siemens.
+    sigma: f32,
+}
+
+impl Nominal {
+    /// # Panics
+    /// Without a response to pulses.
+    fn of(device: &Device, bounds: [f64; 2], shapes: [f64; 2]) -> Self {
+        let spec = device.spec();
+        let window = device.window();
+        let proof = "a device with a response has its law";
+        let (response, law) = (spec.response.as_ref().expect(proof), device.law().expect(proof));
+        let lines = draw_lines(response, law, window, bounds, shapes);
+        let side = |[scale, slope]: [f64; 2], branch: &Branch| Side {
+            line: [scale as f32, slope as f32],
+            sigma: (spec.cycle_to_cycle.of_nominal_step
+                * branch.magnitude(window.reference)
+                * window.range_siemens()) as f32,
+        };
+        Self {
+            cell: Cell {
+                bounds: bounds.map(|bound| bound as f32),
+                sides: [side(lines[0], &law.up), side(lines[1], &law.down)],
+            },
+            sigma: (spec.cycle_to_cycle.of_window * window.range_siemens()) as f32,
+        }
+    }
+
+    /// With factors on the sizes of SET and RESET steps, and on their slopes or not.
+    #[inline]
+    fn scaled(&self, factors: [f32; 2], of_slope: bool) -> Cell {
+        let side = |way: usize| {
+            let (Side { line: [scale, slope], sigma }, factor) = (self.cell.sides[way], factors[way]);
             Side {
-                line: [(factors[i] * lines[i][0]) as f32, slope as f32],
-                sigma: (spec.cycle_to_cycle.of_nominal_step * factors[i] * nominal
-                    + spec.cycle_to_cycle.of_window * window.range_siemens()) as f32,
+                line: [factor * scale, if of_slope { factor * slope } else { slope }],
+                sigma: factor * sigma + self.sigma,
             }
         };
-        Self { bounds: [low as f32, high as f32], sides: [side(0, &law.up), side(1, &law.down)] }
+        Cell { bounds: self.cell.bounds, sides: [side(0), side(1)] }
+    }
+}
+
+/// What the devices of a population are.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Cells {
+    /// They differ in the sizes of their steps alone: the nominal device, and every device's factors on SET and RESET. A
+    /// pulse waits for memory more than for anything else, and this is a quarter of it.
+    Alike { nominal: Nominal, factors: Vec<[f32; 2]> },
+    /// Each for itself.
+    Each(Vec<Cell>),
+}
+
+impl Cells {
+    /// Draws `n` devices.
+    pub(crate) fn draw(device: &Device, n: usize, rng: &mut Rng) -> Self {
+        let spec = device.spec();
+        let variation = &spec.device_to_device;
+        let one_window = variation.g_min.sigma() == 0.0 && variation.g_max.sigma() == 0.0;
+        // Faults and wear close windows.
+        let closes = spec.faults.total() > 0.0 || spec.endurance.is_some();
+        let (Some(response), true) = (&spec.response, one_window && variation.shape == 0.0 && !closes) else {
+            return Self::Each((0..n).map(|_| Cell::draw(device, rng)).collect());
+        };
+        if !matches!(Curve::of(device), Curve::Affine(_)) {
+            return Self::Each((0..n).map(|_| Cell::draw(device, rng)).collect());
+        }
+        let relative = relative_steps(response);
+        let mut factors = || variation.step_factors(relative, rng).map(|factor| factor as f32);
+        let window = device.window();
+        Self::Alike {
+            nominal: Nominal::of(device, [window.g_min.0, window.g_max.0], [0.0; 2]),
+            factors: (0..n).map(|_| factors()).collect(),
+        }
+    }
+
+    /// Device `index`.
+    ///
+    /// # Panics
+    /// If there is no such device.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Cell {
+        match self {
+            Self::Alike { nominal, factors } => nominal.scaled(factors[index], true),
+            Self::Each(cells) => cells[index],
+        }
+    }
+
+    /// Ends the window of device `index` at `g` on both sides.
+    ///
+    /// # Panics
+    /// If the devices cannot fail: see [`Cells::draw`].
+    pub(crate) fn close(&mut self, index: usize, g: f32) {
+        match self {
+            Self::Alike { .. } => unreachable!("devices that can fail are described each for itself"),
+            Self::Each(cells) => cells[index].bounds = [g, g],
+        }
     }
 }
 
@@ -400,71 +506,295 @@ pub(crate) fn pulse_cell<S: Steps>(
     g
 }
 
-/// Columns that the fast path takes at once.
-const CHUNK: usize = 64;
+/// Devices that the fast path takes at once.
+pub(crate) const CHUNK: usize = 64;
 /// Devices that one round of its vector loops takes.
 const LANES: usize = 16;
+/// Most pulses that it gives a device in a call.
+pub(crate) const MOST_TIMES: usize = 16;
 
-/// Gives every device where a row meets a column one pulse, in the order and with the numbers of [`pulse_cell`], and returns
-/// the conductance that SET and RESET pulses met. `cells` and `g` are rows of `width`; all counts are 1 or -1.
+/// Gives every device where a row meets a column `times` pulses, in the order and with the numbers of [`pulse_cell`], and
+/// returns the conductance that SET and RESET pulses met. `g` is rows of `width`; the sign of a column's count says which way.
 ///
-/// A chunk of devices is gathered into lists, moved as vectors, and put back: for each pulse a handful of loads and stores
+/// A chunk of devices is gathered into lists, moved as vectors, and put back: for each device a handful of loads and stores
 /// remain. The sums alone may differ from the plain ones, in their last bits: they are added in another order.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-pub(crate) fn pulse_rows_once(
+#[allow(clippy::too_many_arguments, reason = "parts of one population, borrowed apart")]
+pub(crate) fn pulse_rows(
     noise: Noise,
     width: usize,
     rows: &[u32],
     columns: &[Pulse],
-    cells: &[Cell],
+    times: usize,
+    cells: &Cells,
     g: &mut [f32],
     gaussians: &mut Gaussians,
 ) -> [f64; 2] {
-    // Pairs, because a core stores fewer floats in a cycle than it loads.
-    let [mut line_of, mut bounds] = [[[0.0_f32; 2]; CHUNK]; 2];
-    let [mut sigma, mut at, mut xi] = [[0.0_f32; CHUNK]; 3];
-    let mut sign = [1_i32; CHUNK];
-    // Sums over all pulses, and over SET less RESET: no branch on the sign, and no sum waits for the one before it.
-    let [mut all, mut net] = [[0.0_f64; LANES]; 2];
-    for &row in rows {
-        let start = row as usize * width;
-        let (cells, g) = (&cells[start..start + width], &mut g[start..start + width]);
-        for columns in columns.chunks(CHUNK) {
-            let n = columns.len();
-            if noise.any {
-                gaussians.fill(&mut xi[..n]);
-            }
-            for (k, column) in columns.iter().enumerate() {
-                let cell = &cells[column.line as usize];
-                let side = &cell.sides[usize::from(column.count < 0)];
-                line_of[k] = side.line;
-                sigma[k] = side.sigma;
-                bounds[k] = cell.bounds;
-                sign[k] = i32::from(column.count);
-                at[k] = g[column.line as usize];
-            }
-            // The lanes that fill up a round count for nothing.
-            let full = n.next_multiple_of(LANES);
-            at[n..full].fill(0.0);
-            for first in (0..full).step_by(LANES) {
-                for i in 0..LANES {
-                    let k = first + i;
-                    let (met, sign) = (at[k], sign[k] as f32);
-                    all[i] += f64::from(met);
-                    net[i] += f64::from(sign * met);
-                    let step = larger(line_of[k][0] + line_of[k][1] * met, 0.0);
-                    let sigma =
-                        noise.of_step * step + sigma[k] + noise.of_state * (met - noise.reference).abs();
-                    let to = met + (sign * step + sigma * xi[k]);
-                    at[k] = smaller(larger(to, bounds[k][0]), bounds[k][1]);
-                }
-            }
-            for (column, at) in columns.iter().zip(&at) {
-                g[column.line as usize] = *at;
-            }
+    match cells {
+        Cells::Alike { nominal, factors } => {
+            let lanes = AlikeLanes { nominal: *nominal, factors, factor: Lots::default() };
+            Chunks::new(noise, times, lanes).pulse_rows(width, rows, columns, g, gaussians)
+        }
+        Cells::Each(cells) => {
+            let lanes = EachLanes::new(cells);
+            Chunks::new(noise, times, lanes).pulse_rows(width, rows, columns, g, gaussians)
         }
     }
-    // Bit for bit equal or opposite where all pulses have one sign, so that the other sum is exactly 0.
-    let (all, net) = (all.iter().sum::<f64>(), net.iter().sum::<f64>());
-    [0.5 * (all + net), 0.5 * (all - net)]
+}
+
+/// As [`pulse_rows`], for the listed devices, at most [`CHUNK`] and each listed once.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+#[allow(clippy::too_many_arguments, reason = "parts of one population, borrowed apart")]
+pub(crate) fn pulse_list(
+    noise: Noise,
+    devices: &[u32],
+    counts: &[i16],
+    times: usize,
+    cells: &Cells,
+    g: &mut [f32],
+    gaussians: &mut Gaussians,
+) -> [f64; 2] {
+    match cells {
+        Cells::Alike { nominal, factors } => {
+            let lanes = AlikeLanes { nominal: *nominal, factors, factor: Lots::default() };
+            Chunks::new(noise, times, lanes).pulse_list(devices, counts, g, gaussians)
+        }
+        Cells::Each(cells) => {
+            let lanes = EachLanes::new(cells);
+            Chunks::new(noise, times, lanes).pulse_list(devices, counts, g, gaussians)
+        }
+    }
+}
+
+/// A number for every lane of a chunk, by rounds of the vector loops.
+type Lots = [[f32; LANES]; CHUNK / LANES];
+
+/// The devices of a chunk, each pulsed one way.
+trait Lanes {
+    /// Puts device `index`, pulsed the way of a number, on a lane.
+    fn gather(&mut self, lane: usize, index: usize, way: usize);
+
+    /// What the devices of a round are; `sign` is the way each is pulsed.
+    fn describe(&self, round: usize, sign: &[f32; LANES]) -> Described;
+}
+
+/// What the devices of a round are, in the terms of [`Cell`].
+struct Described {
+    scale: [f32; LANES],
+    slope: [f32; LANES],
+    sigma: [f32; LANES],
+    low: [f32; LANES],
+    high: [f32; LANES],
+}
+
+struct AlikeLanes<'a> {
+    nominal: Nominal,
+    factors: &'a [[f32; 2]],
+    factor: Lots,
+}
+
+impl Lanes for AlikeLanes<'_> {
+    #[inline(always)]
+    fn gather(&mut self, lane: usize, index: usize, way: usize) {
+        self.factor.as_flattened_mut()[lane] = self.factors[index][way];
+    }
+
+    #[inline(always)]
+    fn describe(&self, round: usize, sign: &[f32; LANES]) -> Described {
+        let Nominal { cell: Cell { bounds, sides: [set, reset] }, sigma } = self.nominal;
+        let factor = &self.factor[round];
+        let times = |of_set: f32, of_reset: f32| {
+            let mut product = *factor;
+            for (product, sign) in product.iter_mut().zip(sign) {
+                *product *= if *sign < 0.0 { of_reset } else { of_set };
+            }
+            product
+        };
+        let mut spread = times(set.sigma, reset.sigma);
+        for spread in &mut spread {
+            *spread += sigma;
+        }
+        Described {
+            scale: times(set.line[0], reset.line[0]),
+            slope: times(set.line[1], reset.line[1]),
+            sigma: spread,
+            low: [bounds[0]; LANES],
+            high: [bounds[1]; LANES],
+        }
+    }
+}
+
+struct EachLanes<'a> {
+    cells: &'a [Cell],
+    // Pairs, because a core stores fewer floats in a cycle than it loads.
+    line: [[[f32; 2]; LANES]; CHUNK / LANES],
+    bounds: [[[f32; 2]; LANES]; CHUNK / LANES],
+    sigma: Lots,
+}
+
+impl<'a> EachLanes<'a> {
+    #[inline(always)]
+    fn new(cells: &'a [Cell]) -> Self {
+        let pairs = [[[0.0; 2]; LANES]; CHUNK / LANES];
+        Self { cells, line: pairs, bounds: pairs, sigma: Lots::default() }
+    }
+}
+
+impl Lanes for EachLanes<'_> {
+    #[inline(always)]
+    fn gather(&mut self, lane: usize, index: usize, way: usize) {
+        let Cell { bounds, sides } = &self.cells[index];
+        let side = &sides[way];
+        self.line.as_flattened_mut()[lane] = side.line;
+        self.sigma.as_flattened_mut()[lane] = side.sigma;
+        self.bounds.as_flattened_mut()[lane] = *bounds;
+    }
+
+    #[inline(always)]
+    fn describe(&self, round: usize, _sign: &[f32; LANES]) -> Described {
+        let (line, bounds) = (&self.line[round], &self.bounds[round]);
+        Described {
+            scale: line.map(|line| line[0]),
+            slope: line.map(|line| line[1]),
+            sigma: self.sigma[round],
+            low: bounds.map(|bounds| bounds[0]),
+            high: bounds.map(|bounds| bounds[1]),
+        }
+    }
+}
+
+/// Pulses by the chunk.
+struct Chunks<L> {
+    noise: Noise,
+    times: usize,
+    lanes: L,
+    sign: Lots,
+    at: Lots,
+    /// Normal numbers, pulse after pulse.
+    xi: [Lots; MOST_TIMES],
+    /// Conductance met by all pulses, and by SET less RESET: no branch on the sign, and no sum waits for the one before it.
+    all: [f64; LANES],
+    net: [f64; LANES],
+}
+
+impl<L: Lanes> Chunks<L> {
+    #[inline(always)]
+    fn new(noise: Noise, times: usize, lanes: L) -> Self {
+        assert!(times <= MOST_TIMES, "the caller takes another path for more");
+        Self {
+            noise,
+            times,
+            lanes,
+            sign: [[1.0; LANES]; CHUNK / LANES],
+            at: Lots::default(),
+            xi: [Lots::default(); MOST_TIMES],
+            all: [0.0; LANES],
+            net: [0.0; LANES],
+        }
+    }
+
+    #[inline(always)]
+    fn pulse_rows(
+        mut self,
+        width: usize,
+        rows: &[u32],
+        columns: &[Pulse],
+        g: &mut [f32],
+        gaussians: &mut Gaussians,
+    ) -> [f64; 2] {
+        for &row in rows {
+            let start = row as usize * width;
+            for columns in columns.chunks(CHUNK) {
+                let device = |k: usize| start + columns[k].line as usize;
+                self.pulse(columns.len(), device, |k| columns[k].count, g, gaussians);
+            }
+        }
+        self.met()
+    }
+
+    #[inline(always)]
+    fn pulse_list(
+        mut self,
+        devices: &[u32],
+        counts: &[i16],
+        g: &mut [f32],
+        gaussians: &mut Gaussians,
+    ) -> [f64; 2] {
+        self.pulse(devices.len(), |k| devices[k] as usize, |k| counts[k], g, gaussians);
+        self.met()
+    }
+
+    /// Pulses `n` devices.
+    #[inline(always)]
+    fn pulse(
+        &mut self,
+        n: usize,
+        device: impl Fn(usize) -> usize,
+        count: impl Fn(usize) -> i16,
+        g: &mut [f32],
+        gaussians: &mut Gaussians,
+    ) {
+        assert!(n <= CHUNK, "a chunk is at most {CHUNK} devices");
+        let times = self.times;
+        if self.noise.any && times == 1 {
+            gaussians.fill(&mut self.xi[0].as_flattened_mut()[..n]);
+        } else if self.noise.any {
+            // They come device after device.
+            for k in 0..n {
+                for xi in &mut self.xi[..times] {
+                    xi.as_flattened_mut()[k] = gaussians.draw();
+                }
+            }
+        }
+        for k in 0..n {
+            let (index, falls) = (device(k), count(k) < 0);
+            self.lanes.gather(k, index, usize::from(falls));
+            self.sign.as_flattened_mut()[k] = if falls { -1.0 } else { 1.0 };
+            self.at.as_flattened_mut()[k] = g[index];
+        }
+        for round in 0..n.div_ceil(LANES) {
+            self.pulse_round(round, n - round * LANES);
+        }
+        for k in 0..n {
+            g[device(k)] = self.at.as_flattened()[k];
+        }
+    }
+
+    /// Pulses one round of devices, the first `n` of its lanes.
+    #[inline(always)]
+    fn pulse_round(&mut self, round: usize, n: usize) {
+        let Noise { of_step, of_state, reference, .. } = self.noise;
+        let sign = self.sign[round];
+        let Described { scale, slope, sigma, low, high } = self.lanes.describe(round, &sign);
+        let mut at = self.at[round];
+        // Copies: so the compiler sees that no store changes what a loop reads.
+        let (mut all, mut net) = (self.all, self.net);
+        for xi in &self.xi[..self.times] {
+            let xi = xi[round];
+            // The lanes that fill up a round count for nothing.
+            if n < LANES {
+                at[n..].fill(0.0);
+            }
+            for i in 0..LANES {
+                all[i] += f64::from(at[i]);
+                net[i] += f64::from(sign[i] * at[i]);
+            }
+            for i in 0..LANES {
+                let met = at[i];
+                let step = larger(scale[i] + slope[i] * met, 0.0);
+                let sigma = of_step * step + sigma[i] + of_state * (met - reference).abs();
+                let to = met + (sign[i] * step + sigma * xi[i]);
+                at[i] = smaller(larger(to, low[i]), high[i]);
+            }
+        }
+        (self.all, self.net, self.at[round]) = (all, net, at);
+    }
+
+    /// The conductance that SET and RESET pulses met. Bit for bit equal or opposite where all pulses have one sign, so that
+    /// the other sum is exactly 0.
+    #[inline(always)]
+    fn met(&self) -> [f64; 2] {
+        let [all, net] = [&self.all, &self.net].map(|strands| strands.iter().sum::<f64>());
+        [0.5 * (all + net), 0.5 * (all - net)]
+    }
 }

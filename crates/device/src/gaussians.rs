@@ -6,7 +6,7 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_PI_4, LN_2};
 
-use bitpulse_core::SeedPath;
+use bitpulse_core::{Rng, SeedPath};
 use multiversion::multiversion;
 use rand::Rng as _;
 
@@ -39,12 +39,20 @@ pub struct Gaussians {
 }
 
 impl Gaussians {
+    /// No number of any stream is of larger magnitude.
+    pub const LARGEST: f32 = 6.7;
+
     /// The start of the stream that belongs to `at`.
     pub fn new(at: SeedPath) -> Self {
-        let mut rng = at.rng();
+        Self::from_rng(&mut at.rng())
+    }
+
+    /// A stream that the next numbers of `rng` are the seed of.
+    pub fn from_rng(rng: &mut Rng) -> Self {
         let mut state = [[0; LANES]; 4];
-        for word in state.as_flattened_mut() {
-            *word = rng.next_u32();
+        for pair in state.as_flattened_mut().as_chunks_mut::<2>().0 {
+            let word = rng.next_u64();
+            *pair = [word as u32, (word >> 32) as u32];
         }
         Self { state, block: [0.0; BLOCK], used: BLOCK }
     }
@@ -154,7 +162,9 @@ mod tests {
     /// One generator at a time, the textbook's formula in double precision.
     fn plain(at: SeedPath, n: usize) -> Vec<f64> {
         let mut rng = at.rng();
-        let mut words: Vec<u32> = (0..4 * LANES).map(|_| rng.next_u32()).collect();
+        let halves =
+            (0..2 * LANES).map(|_| rng.next_u64()).flat_map(|word| [word as u32, (word >> 32) as u32]);
+        let mut words: Vec<u32> = halves.collect();
         let mut next = |lane: usize| {
             let mut s = [0, 1, 2, 3].map(|i| words[i * LANES + lane]);
             let word = s[0].wrapping_add(s[3]).rotate_left(7).wrapping_add(s[0]);
@@ -273,7 +283,10 @@ mod tests {
         for radius in [0, 1, u32::MAX - 1, u32::MAX] {
             for angle in [0, 1, 0x3fff_ffff, 0x4000_0000, 0x8000_0000, u32::MAX] {
                 let pair = normal_pair(radius, angle);
-                assert!(pair.iter().all(|x| x.is_finite() && x.abs() < 6.7), "{radius} {angle}: {pair:?}");
+                assert!(
+                    pair.iter().all(|x| x.is_finite() && x.abs() < Gaussians::LARGEST),
+                    "{radius} {angle}: {pair:?}"
+                );
             }
         }
     }

@@ -40,6 +40,11 @@
 //! Not here: wires, converters, weights (`bitpulse-crossbar`), joules (`bitpulse-energy`), drawing and files beyond
 //! [`load_folder`].
 
+#![allow(
+    clippy::inline_always,
+    reason = "a kernel must become part of the function compiled for wide vectors"
+)]
+
 mod cell;
 mod faults;
 pub mod fit;

@@ -5,7 +5,10 @@ use bitpulse_core::{Pulse, Rng, SeedPath, Shape, Signal};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{Cell, Curve, Noise, PulseTally, Steps, Way, normal, pulse_cell, pulse_rows_once};
+use crate::cell::{
+    CHUNK, Cells, Curve, MOST_TIMES, Noise, PulseTally, Steps, Way, normal, pulse_cell, pulse_list,
+    pulse_rows,
+};
 use crate::gaussians::Gaussians;
 use crate::noise::ReadNoise;
 use crate::preset::Device;
@@ -29,7 +32,7 @@ pub struct Population {
     g: Vec<f32>,
     /// What pulses move, where that differs from what shows (write noise, quantised states); else empty.
     hidden: Vec<f32>,
-    cells: Vec<Cell>,
+    cells: Cells,
     /// Devices with telegraph noise, ascending.
     telegraph: Vec<u32>,
     /// Empty without drift.
@@ -154,6 +157,7 @@ impl Population {
         let window = device.window();
         let n = shape.weights();
         let noise = &spec.cycle_to_cycle;
+        // One stream per property: asking for one more leaves the draws of the others as they are.
         let mut population = Self {
             curve: Curve::of(device),
             noise: Noise::of(device),
@@ -162,26 +166,23 @@ impl Population {
             shape,
             g: Vec::with_capacity(n),
             hidden: Vec::new(),
-            cells: Vec::with_capacity(n),
+            cells: Cells::draw(device, n, &mut at.child("cells").rng()),
             telegraph: Vec::new(),
             drift: Vec::new(),
             lifetime: Vec::new(),
             wear: Vec::new(),
         };
-
-        // One stream per property: asking for one more leaves the draws of the others as they are.
-        let mut rng = at.child("cells").rng();
-        population.cells.extend((0..n).map(|_| Cell::draw(device, &mut rng)));
         if spec.faults.total() > 0.0 {
             let mut rng = at.child("faults").rng();
-            for cell in &mut population.cells {
-                if let Some(g) = spec.faults.stuck_at(rng.random(), cell.bounds) {
-                    cell.bounds = [g, g];
+            for index in 0..n {
+                let bounds = population.cells.get(index).bounds;
+                if let Some(g) = spec.faults.stuck_at(rng.random(), bounds) {
+                    population.cells.close(index, g);
                 }
             }
         }
         let start = population.noise.reference;
-        population.g.extend(population.cells.iter().map(|cell| cell.clip(start)));
+        population.g.extend((0..n).map(|index| population.cells.get(index).clip(start)));
         if noise.write_noise > 0.0 || spec.levels.is_some() {
             population.hidden.clone_from(&population.g);
         }
@@ -235,8 +236,7 @@ impl Population {
     /// # Panics
     /// If there is no such device.
     pub fn window(&self, index: usize) -> [f32; 2] {
-        let cell = &self.cells[index];
-        cell.bounds
+        self.cells.get(index).bounds
     }
 
     /// The mean SET and RESET step of device `index` where it stands, in siemens: magnitudes, not clipped to the window.
@@ -244,8 +244,8 @@ impl Population {
     /// # Panics
     /// If there is no such device.
     pub fn steps(&self, index: usize) -> [f32; 2] {
-        let (cell, g) = (&self.cells[index], self.state_of(index));
-        [Way::SET, Way::RESET].map(|way| self.curve.step(cell, way, g))
+        let (cell, g) = (self.cells.get(index), self.state_of(index));
+        [Way::SET, Way::RESET].map(|way| self.curve.step(&cell, way, g))
     }
 
     /// Pulses device `index` has had, where the device counts them for its endurance.
@@ -260,70 +260,91 @@ impl Population {
     /// Pulses every device where an active row meets an active column, `count` times in the direction of its sign.
     ///
     /// Rows ascend. Devices are visited row by row; pulse for pulse, the mean step is taken at the present state, C2C noise
-    /// drawn where this kind of device has any, and the result clipped to the device's window. Single pulses on devices whose
-    /// step is a straight line in conductance take a faster path, with the same numbers.
+    /// drawn where this kind of device has any, and the result clipped to the device's window. A few pulses on devices whose
+    /// step is a straight line in conductance, as many on every column, take a faster path, with the same numbers.
     ///
     /// # Panics
     /// If a line is out of range, or the device has no response to pulses.
     pub fn pulse_coincident(&mut self, rows: &[u32], columns: &[Pulse], at: SeedPath) -> PulseTally {
         let width = self.shape.outputs;
         assert!(columns.iter().all(|column| (column.line as usize) < width), "column out of range");
-        let single = columns.iter().all(|column| column.count.abs() == 1);
-        if single && self.shows_state() && matches!(self.curve, Curve::Affine(_)) {
-            let gaussians = &mut Gaussians::new(at);
-            let [set_siemens, reset_siemens] =
-                pulse_rows_once(self.noise, width, rows, columns, &self.cells, &mut self.g, gaussians);
-            let pulses = |up: bool| {
-                let columns = columns.iter().filter(|column| (column.count > 0) == up).count();
-                (rows.len() * columns) as u64
-            };
-            return PulseTally { set: pulses(true), reset: pulses(false), set_siemens, reset_siemens };
+        let (gaussians, mut tally) = (&mut Gaussians::new(at), PulseTally::default());
+        let counts = || columns.iter().map(|column| column.count);
+        if let Some(times) = self.fast_times(counts()) {
+            let Self { noise, cells, g, .. } = self;
+            let met = pulse_rows(*noise, width, rows, columns, times, cells, g, gaussians);
+            tally.add(rows.len() * times, counts(), met);
+        } else {
+            self.pulse(Coincident { rows, columns, width }, gaussians, &mut tally);
         }
-        self.pulse(Coincident { rows, columns, width }, at)
-    }
-
-    /// Pulses the listed devices, each `count` times in the direction of its sign.
-    ///
-    /// # Panics
-    /// If the lists differ in length, a device does not exist, or the device has no response to pulses.
-    pub fn pulse_cells(&mut self, cells: &[u32], counts: &[i16], at: SeedPath) -> PulseTally {
-        assert_eq!(cells.len(), counts.len(), "one count for every device");
-        self.pulse(Listed { cells, counts }, at)
-    }
-
-    fn pulse(&mut self, plan: impl Plan, at: SeedPath) -> PulseTally {
-        let mut gaussians = Gaussians::new(at);
-        // Taken out and put back so that the curve can be read while the devices are written.
-        let curve = std::mem::replace(&mut self.curve, Curve::None);
-        let tally = match &curve {
-            Curve::Affine(steps) => self.pulse_by(steps, plan, &mut gaussians),
-            Curve::Exp(steps) => self.pulse_by(steps, plan, &mut gaussians),
-            Curve::Power(steps) => self.pulse_by(steps, plan, &mut gaussians),
-            Curve::Table(steps) => self.pulse_by(steps, plan, &mut gaussians),
-            Curve::None => panic!("{} responds to no pulses", self.device.spec().name),
-        };
-        self.curve = curve;
         tally
     }
 
-    fn pulse_by<S: Steps>(&mut self, steps: &S, plan: impl Plan, gaussians: &mut Gaussians) -> PulseTally {
-        let mut tally = PulseTally::default();
+    /// Pulses the listed devices, each `count` times in the direction of its sign. Devices ascend, as the faster path of
+    /// [`Population::pulse_coincident`] wants them.
+    ///
+    /// # Panics
+    /// If the lists differ in length, a device does not exist or does not follow the one before it, or the device has no
+    /// response to pulses.
+    pub fn pulse_cells(&mut self, cells: &[u32], counts: &[i16], at: SeedPath) -> PulseTally {
+        assert_eq!(cells.len(), counts.len(), "one count for every device");
+        assert!(cells.is_sorted_by(|a, b| a < b), "devices must ascend");
+        let (gaussians, mut tally) = (&mut Gaussians::new(at), PulseTally::default());
+        for (cells, counts) in cells.chunks(CHUNK).zip(counts.chunks(CHUNK)) {
+            if let Some(times) = self.fast_times(counts.iter().copied()) {
+                let met = pulse_list(self.noise, cells, counts, times, &self.cells, &mut self.g, gaussians);
+                tally.add(times, counts.iter().copied(), met);
+            } else {
+                self.pulse(Listed { cells, counts }, gaussians, &mut tally);
+            }
+        }
+        tally
+    }
+
+    /// How many pulses each of these counts stands for, where the faster path can give them.
+    fn fast_times(&self, mut counts: impl Iterator<Item = i16>) -> Option<usize> {
+        let times = counts.next()?.unsigned_abs();
+        let fits = (1..=MOST_TIMES).contains(&usize::from(times))
+            && self.shows_state()
+            && matches!(self.curve, Curve::Affine(_))
+            && counts.all(|count| count.unsigned_abs() == times);
+        fits.then_some(usize::from(times))
+    }
+
+    fn pulse(&mut self, plan: impl Plan, gaussians: &mut Gaussians, tally: &mut PulseTally) {
+        // Taken out and put back so that the curve can be read while the devices are written.
+        let curve = std::mem::replace(&mut self.curve, Curve::None);
+        match &curve {
+            Curve::Affine(steps) => self.pulse_by(steps, plan, gaussians, tally),
+            Curve::Exp(steps) => self.pulse_by(steps, plan, gaussians, tally),
+            Curve::Power(steps) => self.pulse_by(steps, plan, gaussians, tally),
+            Curve::Table(steps) => self.pulse_by(steps, plan, gaussians, tally),
+            Curve::None => panic!("{} responds to no pulses", self.device.spec().name),
+        }
+        self.curve = curve;
+    }
+
+    fn pulse_by<S: Steps>(
+        &mut self,
+        steps: &S,
+        plan: impl Plan,
+        gaussians: &mut Gaussians,
+        tally: &mut PulseTally,
+    ) {
         if self.shows_state() {
             let noise = self.noise;
-            let (g, cells) = (&mut self.g[..], &self.cells[..]);
+            let Self { g, cells, .. } = self;
             plan.visit(|index, count| {
-                let cell = &cells[index];
-                g[index] = pulse_cell(steps, noise, cell, g[index], count, gaussians, &mut tally);
+                let cell = cells.get(index);
+                g[index] = pulse_cell(steps, noise, &cell, g[index], count, gaussians, tally);
             });
         } else {
             plan.visit(|index, count| {
-                let state = self.state_of(index);
-                let state =
-                    pulse_cell(steps, self.noise, &self.cells[index], state, count, gaussians, &mut tally);
+                let (cell, state) = (self.cells.get(index), self.state_of(index));
+                let state = pulse_cell(steps, self.noise, &cell, state, count, gaussians, tally);
                 self.settle(index, state, count.unsigned_abs(), gaussians);
             });
         }
-        tally
     }
 
     /// Whether the conductance that shows is all that pulses change.
@@ -353,9 +374,7 @@ impl Population {
 
     /// A worn-out device rests where it is.
     fn close_window(&mut self, index: usize) {
-        let g = self.g[index];
-        let cell = &mut self.cells[index];
-        cell.bounds = [g, g];
+        self.cells.close(index, self.g[index]);
     }
 
     /// Makes device `index` show `state`: quantised, and with write noise where Gaussians are given.
@@ -365,7 +384,7 @@ impl Population {
             return;
         };
         *hidden = state;
-        let cell = &self.cells[index];
+        let cell = self.cells.get(index);
         let mut shown = state;
         if let Some(gaussians) = write_noise
             && self.write_noise > 0.0
@@ -400,7 +419,7 @@ impl Population {
             }
             Writing::Published => {
                 for (index, &target) in (first..).zip(targets) {
-                    let target = self.cells[index].clip(target);
+                    let target = self.cells.get(index).clip(target);
                     let error = self.device.spec().programming.as_ref();
                     let error = error.expect("the caller chose an error that the device's source publishes");
                     let sigma = error.sigma(Siemens(f64::from(target))).0 as f32;
@@ -423,7 +442,7 @@ impl Population {
         if let Some(drift) = self.drift.get_mut(index) {
             drift.age_s = 0.0;
         }
-        let g = self.cells[index].clip(g);
+        let g = self.cells.get(index).clip(g);
         self.show(index, g, None);
     }
 
@@ -448,8 +467,8 @@ impl Population {
                 break;
             }
             let count = if error < 0.0 { 1 } else { -1 };
-            let (cell, state, tally) = (&self.cells[index], self.state_of(index), &mut programmed.pulses);
-            let state = curve.pulse(self.noise, cell, state, count, &mut draws.gaussians, tally);
+            let (cell, state, tally) = (self.cells.get(index), self.state_of(index), &mut programmed.pulses);
+            let state = curve.pulse(self.noise, &cell, state, count, &mut draws.gaussians, tally);
             self.settle(index, state, 1, &mut draws.gaussians);
         }
         programmed.missed += 1;
@@ -646,13 +665,13 @@ impl Population {
 
     /// Moves the hidden state and, by the same amount, what shows: ageing draws no new write noise.
     fn move_with_what_shows(&mut self, index: usize, state: f32) {
-        let state = self.cells[index].clip(state);
+        let state = self.cells.get(index).clip(state);
         if self.device.spec().levels.is_some() || self.hidden.is_empty() {
             self.show(index, state, None);
         } else {
             let shown = self.g[index] + (state - self.hidden[index]);
             self.hidden[index] = state;
-            self.g[index] = self.cells[index].clip(shown);
+            self.g[index] = self.cells.get(index).clip(shown);
         }
     }
 
@@ -664,8 +683,9 @@ impl Population {
     /// If `out` is not as long as the population.
     pub fn symmetry_points(&self, out: &mut [f32]) {
         assert_eq!(out.len(), self.g.len(), "one value for every device");
-        for (cell, point) in self.cells.iter().zip(out) {
-            let gap = |g: f32| self.curve.step(cell, Way::SET, g) - self.curve.step(cell, Way::RESET, g);
+        for (index, point) in out.iter_mut().enumerate() {
+            let cell = self.cells.get(index);
+            let gap = |g: f32| self.curve.step(&cell, Way::SET, g) - self.curve.step(&cell, Way::RESET, g);
             let [mut low, mut high] = cell.bounds;
             let (at_low, at_high) = (gap(low), gap(high));
             *point = if at_low == 0.0 && at_high == 0.0 {
@@ -699,8 +719,8 @@ impl Population {
         let sigma = self.device.spec().device_to_device.reference * self.device.window().range_siemens();
         if sigma > 0.0 {
             let mut gaussians = Gaussians::new(at);
-            for (cell, point) in self.cells.iter().zip(out) {
-                *point = cell.clip(*point + sigma as f32 * gaussians.draw());
+            for (index, point) in out.iter_mut().enumerate() {
+                *point = self.cells.get(index).clip(*point + sigma as f32 * gaussians.draw());
             }
         }
     }

@@ -40,9 +40,15 @@ fn main() {
         let passes = |j: usize| (1.5 * z[j]).abs() < 2.0 && back[j] != 0.0;
 
         // Updates: a step where a line that fired meets an error (9).
-        h.iter().for_each(|&j| (0..CLASSES).for_each(|k| last[j][k] += 0.02 * e[k]));
+        for &j in &h {
+            (0..CLASSES).for_each(|k| last[j][k] += 0.02 * e[k]);
+        }
         let columns: Vec<usize> = (0..HIDDEN).filter(|&j| passes(j)).collect();
-        x.iter().for_each(|&i| columns.iter().for_each(|&j| first[i][j] += 0.005 * back[j].signum()));
+        for &i in &x {
+            for &j in &columns {
+                first[i][j] += 0.005 * back[j].signum();
+            }
+        }
         if presentation % 5_000 == 0 {
             println!("{presentation:6} pictures, the last 5000 answered right: {:.1} %", right as f32 / 50.0);
             right = 0;

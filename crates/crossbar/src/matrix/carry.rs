@@ -35,7 +35,17 @@ impl CrossbarMatrix {
         // What one pulse of the next digit is worth in this one.
         let whole = f32::from(base) * self.digits[low + 1].step;
         let per_whole = 1.0 / whole;
+        // A converter rounds by half a step.
+        let rounding = match carry.read {
+            CarryRead::Adc(bits) => 1.0 / converter_steps(bits),
+            CarryRead::Comparators => 0.0,
+        };
         for row in 0..self.shape.inputs {
+            self.count_carry_read(low, row, carry.read);
+            // Most rows hold no cell near a whole carry: what noise their read has makes no difference.
+            if !chop && !self.digits[low].can_reach(row, whole - rounding) {
+                continue;
+            }
             let at = at.index(row as u64);
             self.read_digit(low, row, carry.read, whole, at.child("read"), &mut reading);
             cells.clear();
@@ -102,9 +112,25 @@ impl CrossbarMatrix {
         self.scratch.counts = counts;
     }
 
+    /// Counts what reading a digit of one row takes.
+    fn count_carry_read(&mut self, digit: usize, row: usize, read: CarryRead) {
+        let width = self.shape.outputs as u64;
+        let devices = self.digits[digit].devices();
+        let siemens = self.digits[digit].row_siemens(row);
+        let pass = &mut self.activity.carry;
+        pass.reads += devices;
+        pass.driven_lines += devices;
+        pass.driven_cells += devices * width;
+        pass.driven_siemens += siemens;
+        match read {
+            CarryRead::Adc(bits) => pass.adc.by_bits[usize::from(bits) - 1] += width,
+            CarryRead::Comparators => pass.comparisons += 2 * width,
+        }
+    }
+
     /// Reads a digit of one row as a carry sees it: `v` to the steps of a converter, or as whole carries of -1, 0 and 1.
     fn read_digit(
-        &mut self,
+        &self,
         digit: usize,
         row: usize,
         read: CarryRead,
@@ -114,17 +140,9 @@ impl CrossbarMatrix {
     ) {
         self.digits[digit].read_row(row, at, reading);
         let values = &mut reading.v;
-        let devices = self.digits[digit].devices();
-        let siemens = self.digits[digit].row_siemens(row);
-        let pass = &mut self.activity.carry;
-        pass.reads += devices;
-        pass.driven_lines += devices;
-        pass.driven_cells += devices * values.len() as u64;
-        pass.driven_siemens += siemens;
         match read {
             CarryRead::Adc(bits) => {
-                pass.adc.by_bits[usize::from(bits) - 1] += values.len() as u64;
-                let steps = ((1_u32 << bits) - 1) as f32;
+                let steps = converter_steps(bits);
                 for v in values {
                     // The converter spans the digit, from -1 to 1.
                     let code = ((*v + 1.0) * 0.5).clamp(0.0, 1.0) * steps + 0.5;
@@ -132,7 +150,6 @@ impl CrossbarMatrix {
                 }
             }
             CarryRead::Comparators => {
-                pass.comparisons += 2 * values.len() as u64;
                 for v in values {
                     *v = whole * ((*v / whole) as i32).clamp(-1, 1) as f32;
                 }
@@ -151,6 +168,7 @@ impl CrossbarMatrix {
         let mut reading = std::mem::take(&mut self.scratch.reading);
         reading.resize(width);
         let step = self.digits[1].step;
+        self.count_carry_read(0, row, transfer.read);
         self.read_digit(0, row, transfer.read, step, at.child("read"), &mut reading);
         let (mut cells, mut counts) = (Vec::new(), Vec::new());
         let mut rng = at.child("rounding").rng();
@@ -202,5 +220,90 @@ impl CrossbarMatrix {
                 }
             }
         }
+    }
+}
+
+/// Steps of a converter of so many bits.
+fn converter_steps(bits: u8) -> f32 {
+    ((1_u32 << bits) - 1) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use bitpulse_core::Shape;
+    use bitpulse_device::Device;
+    use rand::RngExt;
+
+    use super::super::{Mapping, MatrixSpec, Reference};
+    use super::*;
+
+    #[test]
+    fn rows_that_cannot_reach_a_carry_read_none() {
+        let device = Device::from_toml(
+            r#"
+            name = "noisy"
+            description = "read noise, relative and absolute"
+            [source]
+            citation = "a test"
+            table = "none"
+            [window]
+            g-min = "1 uS"
+            g-max = "10 uS"
+            reference = 0.5
+            [response.constant-step]
+            step-up = 0.015625
+            step-down = 0.015625
+            [read-noise]
+            relative = 0.005
+            absolute = "50 nS"
+            "#,
+        )
+        .unwrap();
+        let (inputs, outputs) = (64, 20);
+        let (mut near, mut far) = (0, 0);
+        for mapping in [Mapping::Pair, Mapping::Reference(Reference::Window)] {
+            for read in [CarryRead::Comparators, CarryRead::Adc(4), CarryRead::Adc(8)] {
+                let carry = Carry {
+                    period: 1000,
+                    read,
+                    restore: Restore::OppositePulses,
+                    most_pulses: 10,
+                    chopper: false,
+                };
+                let digits = Digits::Positional { count: 2, base: 8, carry };
+                let spec = MatrixSpec { mapping, digits, ..MatrixSpec::new(device.clone()) };
+                let shape = Shape { inputs, outputs };
+                let mut matrix = CrossbarMatrix::new(&spec, shape, SeedPath::root(1)).unwrap();
+                let whole = 8.0 * matrix.digits[1].step;
+                // Rows whose largest digit lies from none to all of a carry.
+                let mut rng = SeedPath::root(2).rng();
+                let v: Vec<f32> = (0..shape.weights())
+                    .map(|cell| {
+                        whole * ((cell / outputs) as f32 / inputs as f32) * rng.random_range(-1.0..1.0)
+                    })
+                    .collect();
+                let pass = &mut matrix.activity.carry;
+                matrix.digits[0].program(0, &v, Writing::Exact, SeedPath::root(3), pass);
+                let rounding =
+                    if let CarryRead::Adc(bits) = read { 1.0 / converter_steps(bits) } else { 0.0 };
+                let mut reading = Reading::default();
+                reading.resize(outputs);
+                for row in 0..inputs {
+                    let reaches = matrix.digits[0].can_reach(row, whole - rounding);
+                    if reaches {
+                        near += 1;
+                        continue;
+                    }
+                    far += 1;
+                    for draw in 0..200 {
+                        let at = SeedPath::root(4).index(row as u64).index(draw);
+                        matrix.read_digit(0, row, read, whole, at, &mut reading);
+                        let none = reading.v.iter().all(|v| (*v / whole) as i32 == 0);
+                        assert!(none, "{mapping:?}, {read:?}, row {row}: {:?}", reading.v);
+                    }
+                }
+            }
+        }
+        assert!(near > 50 && far > 50, "{near} rows near a carry, {far} far from one");
     }
 }

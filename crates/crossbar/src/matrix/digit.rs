@@ -2,7 +2,7 @@
 
 use bitpulse_core::rows::LANES;
 use bitpulse_core::{PassActivity, Pulse, Rng, SeedPath, Shape, Signal, State, StateError};
-use bitpulse_device::{Population, PopulationState, PulseTally, WriteVerify, Writing};
+use bitpulse_device::{Gaussians, Population, PopulationState, PulseTally, WriteVerify, Writing};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::spec::{Mapping, MatrixSpec, Reference};
@@ -353,6 +353,29 @@ impl Digit {
         }
     }
 
+    /// Whether a read of some cell of a row can show a digit of `least` or more in magnitude, whatever noise it draws.
+    pub(super) fn can_reach(&self, row: usize, least: f32) -> bool {
+        let noise = self.plus.device().spec().read_noise;
+        if noise.telegraph.is_some() {
+            return true;
+        }
+        // The root of a sum of squares is at most the sum; a reference is taken to be as noisy as a device.
+        let relative = Gaussians::LARGEST * noise.relative as f32;
+        let absolute = 2.0 * Gaussians::LARGEST * noise.absolute.0 as f32;
+        // Less by more than the rounding of what is compared.
+        let least = least / self.per_siemens * (1.0 - 1e-4);
+        let reaches = |g: f32, m: f32| (g - m).abs() + relative * (g + m) + absolute >= least;
+        let width = self.plus.shape().outputs;
+        let cells = row * width..(row + 1) * width;
+        let g = &self.plus.conductances()[cells.clone()];
+        // No branch within: whole vectors are compared.
+        match &self.minus {
+            Minus::Shared(reference) => g.iter().fold(false, |any, g| any | reaches(*g, *reference)),
+            Minus::Each(references) => any_pair(g, &references[cells], reaches),
+            Minus::Device(population) => any_pair(g, &population.conductances()[cells], reaches),
+        }
+    }
+
     /// The digit `v` of one cell, without noise.
     pub(super) fn value(&self, cell: usize) -> f32 {
         let minus = match &self.minus {
@@ -571,6 +594,10 @@ fn sum_siemens(g: &[f32]) -> f64 {
         }
     }
     strands.iter().chain(rest).map(|g| f64::from(*g)).sum()
+}
+
+fn any_pair(g: &[f32], minus: &[f32], holds: impl Fn(f32, f32) -> bool) -> bool {
+    g.iter().zip(minus).fold(false, |any, (g, m)| any | holds(*g, *m))
 }
 
 fn count(tally: PulseTally, activity: &mut PassActivity) {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bitpulse_core::{PassActivity, Readout, Rng, SeedPath, Signal, Signals, rows};
-use rand_distr::{Distribution, StandardNormal};
+use bitpulse_device::Gaussians;
 
 use super::{CrossbarMatrix, Direction, Scratch, wired};
 use crate::tiling::PartialSums;
@@ -180,21 +180,24 @@ impl CrossbarMatrix {
         }
         if !self.seen.of(direction).variances.is_empty() {
             let Self { seen, stride, scratch, .. } = &mut *self;
-            let Scratch { squares, error, noise, .. } = scratch;
-            noise.resize(out.len(), 0.0);
-            walk(direction, &seen.of(direction).variances, *stride, signal, true, squares, error, noise);
-            for (z, variance) in out.iter_mut().zip(noise) {
-                let normal: f32 = StandardNormal.sample(rng);
-                *z += variance.sqrt() * normal;
+            let Scratch { squares, error, variances, normals, .. } = scratch;
+            variances.resize(out.len(), 0.0);
+            normals.resize(out.len(), 0.0);
+            walk(direction, &seen.of(direction).variances, *stride, signal, true, squares, error, variances);
+            Gaussians::from_rng(rng).fill(normals);
+            for ((z, variance), normal) in out.iter_mut().zip(variances).zip(normals) {
+                *z += variance.sqrt() * *normal;
             }
         }
         if self.common_variance > 0.0 {
             let mut squares = 0.0;
             signal.for_each_active(|_, x| squares += x * x);
             let sigma = (self.common_variance * squares).sqrt();
-            for z in out.iter_mut() {
-                let normal: f32 = StandardNormal.sample(rng);
-                *z += sigma * normal;
+            let normals = &mut self.scratch.normals;
+            normals.resize(out.len(), 0.0);
+            Gaussians::from_rng(rng).fill(normals);
+            for (z, normal) in out.iter_mut().zip(normals) {
+                *z += sigma * *normal;
             }
         }
         if self.spec.device.spec().read_noise.telegraph.is_some() {

@@ -138,19 +138,14 @@ impl CrossbarMatrix {
         rng: &mut Rng,
         at: SeedPath,
     ) {
-        let (whole, part) = (pulses.floor().min(f64::from(i16::MAX)), pulses.fract());
-        if whole > 0.0 {
-            let times = whole as i16;
-            for column in columns.iter_mut() {
-                column.count *= times;
-            }
-            self.pulse_lines(rows, columns, at.child("whole"));
-            for column in columns.iter_mut() {
-                column.count /= times;
-            }
-        }
+        let (whole, part) = (pulses.floor().min(f64::from(i16::MAX)) as i16, pulses.fract());
         // Probabilities to 16 bits, as the other random bits have.
         let chance = (part * 65536.0).round() as u32;
+        if self.spec.gate == Gate::Rows && whole > 0 && whole < i16::MAX && chance > 0 {
+            self.pulse_gated_rows(rows, columns, whole, chance, rng, at);
+            return;
+        }
+        self.pulse_lines(rows, columns, whole, at.child("whole"));
         if chance == 0 {
             return;
         }
@@ -186,8 +181,35 @@ impl CrossbarMatrix {
         };
         self.activity.update.random_bits += gates as u64;
         if self.spec.gate != Gate::Crosspoints {
-            self.pulse_lines(rows, columns, at);
+            self.pulse_lines(rows, columns, 1, at);
         }
+    }
+
+    /// `whole` pulses for every row and one more for those whose gate opens, each row at once: the devices of a row are far
+    /// in memory.
+    fn pulse_gated_rows(
+        &mut self,
+        rows: &[u32],
+        columns: &mut [Pulse],
+        whole: i16,
+        chance: u32,
+        rng: &mut Rng,
+        at: SeedPath,
+    ) {
+        let mut open = std::mem::take(&mut self.scratch.open);
+        let mut shut = std::mem::take(&mut self.scratch.shut);
+        open.clear();
+        shut.clear();
+        for &row in rows {
+            if fires(chance, rng) { open.push(row) } else { shut.push(row) }
+        }
+        self.activity.update.random_bits += rows.len() as u64;
+        self.count_slots(rows.len(), columns.len(), whole);
+        self.count_slots(open.len(), columns.len(), 1);
+        self.pulse_crossings(&shut, columns, whole, at.child("whole"));
+        self.pulse_crossings(&open, columns, whole + 1, at.child("gated"));
+        self.scratch.open = open;
+        self.scratch.shut = shut;
     }
 
     /// One pulse at every crosspoint whose own gate opens.
@@ -221,23 +243,42 @@ impl CrossbarMatrix {
         self.scratch.draws = draws;
     }
 
-    /// Pulses, or counts, where rows and columns cross.
-    fn pulse_lines(&mut self, rows: &[u32], columns: &[Pulse], at: SeedPath) {
-        if rows.is_empty() || columns.is_empty() {
+    /// Pulses, or counts, where rows and columns cross: `times` pulses in the direction of a column's sign, in as many slots.
+    fn pulse_lines(&mut self, rows: &[u32], columns: &mut [Pulse], times: i16, at: SeedPath) {
+        self.count_slots(rows.len(), columns.len(), times);
+        self.pulse_crossings(rows, columns, times, at);
+    }
+
+    /// Counts `times` slots in which so many rows and columns are driven together. Steps of counters are counted apart.
+    fn count_slots(&mut self, rows: usize, columns: usize, times: i16) {
+        let counted = matches!(self.spec.digits, Digits::Counter { .. });
+        if rows > 0 && columns > 0 && !counted {
+            let slots = u64::from(times.unsigned_abs());
+            self.activity.update.pulse_slots += slots;
+            self.activity.update.driven_lines += slots * (rows + columns) as u64;
+        }
+    }
+
+    /// [`CrossbarMatrix::pulse_lines`] without its slots; `columns` have counts of 1 and -1, and get them back.
+    fn pulse_crossings(&mut self, rows: &[u32], columns: &mut [Pulse], times: i16, at: SeedPath) {
+        if rows.is_empty() || columns.is_empty() || times == 0 {
             return;
+        }
+        for column in columns.iter_mut() {
+            column.count *= times;
         }
         if let Digits::Counter { limit } = self.spec.digits {
             self.count_lines(rows, columns, limit.cast_signed(), at);
-            return;
+        } else {
+            for &row in rows {
+                self.mark(row);
+            }
+            let Scratch { lists, .. } = &mut self.scratch;
+            self.digits[0].pulse_lines(rows, columns, at, lists, &mut self.activity.update);
         }
-        let most = columns.iter().map(|column| column.count.unsigned_abs()).max().unwrap_or(0);
-        self.activity.update.pulse_slots += u64::from(most);
-        self.activity.update.driven_lines += u64::from(most) * (rows.len() + columns.len()) as u64;
-        for &row in rows {
-            self.mark(row);
+        for column in columns {
+            column.count = column.count.signum();
         }
-        let Scratch { lists, .. } = &mut self.scratch;
-        self.digits[0].pulse_lines(rows, columns, at, lists, &mut self.activity.update);
     }
 
     /// Steps the counters where rows and columns cross; those that are full pulse their device.
@@ -427,7 +468,7 @@ impl CrossbarMatrix {
                         fires.then_some(line)
                     }));
                     let turned = if sign > 0.0 { "positive" } else { "negative" };
-                    self.pulse_lines(&rows, &columns, at.child(turned));
+                    self.pulse_lines(&rows, &mut columns, 1, at.child(turned));
                     for column in &mut columns {
                         column.count = -column.count;
                     }
