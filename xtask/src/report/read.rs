@@ -381,7 +381,7 @@ impl<'a> Row<'a> {
                 "hp" => false,
                 "bs" => true,
                 // A rule beyond the table between HP and BS.
-                "coincidence" | "threshold" | "sign" => return Ok(None),
+                "coincidence" | "threshold" | "sign" | "accumulated" => return Ok(None),
                 other => bail!(self.problem(column, &format!("`{other}` is neither `hp` nor `bs`"))),
             };
         }
