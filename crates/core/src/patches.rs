@@ -19,14 +19,14 @@ impl MapShape {
         Self { channels: neurons, height: 1, width: 1 }
     }
 
-    /// Places, each with all channels.
+    /// Places, each with all channels; [`usize::MAX`] where that is not enough.
     pub const fn places(self) -> usize {
-        self.height * self.width
+        self.height.saturating_mul(self.width)
     }
 
-    /// Neurons: channels times places.
+    /// Neurons: channels times places; [`usize::MAX`] where that is not enough.
     pub const fn neurons(self) -> usize {
-        self.channels * self.places()
+        self.channels.saturating_mul(self.places())
     }
 }
 
@@ -66,7 +66,7 @@ pub struct Patches {
 impl Patches {
     /// Lines of a patch, the bias line included.
     pub const fn lines(&self) -> usize {
-        self.input.channels * self.kernel * self.kernel + 1
+        self.input.channels.saturating_mul(self.kernel.saturating_mul(self.kernel)).saturating_add(1)
     }
 
     /// Rows of patches.

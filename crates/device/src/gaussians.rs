@@ -50,9 +50,8 @@ impl Gaussians {
     /// A stream that the next numbers of `rng` are the seed of.
     pub fn from_rng(rng: &mut Rng) -> Self {
         let mut state = [[0; LANES]; 4];
-        for pair in state.as_flattened_mut().as_chunks_mut::<2>().0 {
-            let word = rng.next_u64();
-            *pair = [word as u32, (word >> 32) as u32];
+        for word in state.as_flattened_mut() {
+            *word = rng.next_u32();
         }
         Self { state, block: [0.0; BLOCK], used: BLOCK }
     }
@@ -162,9 +161,7 @@ mod tests {
     /// One generator at a time, the textbook's formula in double precision.
     fn plain(at: SeedPath, n: usize) -> Vec<f64> {
         let mut rng = at.rng();
-        let halves =
-            (0..2 * LANES).map(|_| rng.next_u64()).flat_map(|word| [word as u32, (word >> 32) as u32]);
-        let mut words: Vec<u32> = halves.collect();
+        let mut words: Vec<u32> = (0..4 * LANES).map(|_| rng.next_u32()).collect();
         let mut next = |lane: usize| {
             let mut s = [0, 1, 2, 3].map(|i| words[i * LANES + lane]);
             let word = s[0].wrapping_add(s[3]).rotate_left(7).wrapping_add(s[0]);

@@ -137,6 +137,10 @@ impl From<&Architecture> for Architecture {
     }
 }
 
+/// Most lines on one side of a synaptic matrix, and most neurons of a map. Products of two such numbers are far from the
+/// largest whole number, so nothing that is counted of a network overflows.
+const MOST_LINES: usize = 1 << 24;
+
 /// The shapes that meet in one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerShapes {
@@ -158,6 +162,9 @@ impl Architecture {
         if self.input.neurons() == 0 {
             problems.push(ArchitectureError::EmptyInput { found: self.input });
         }
+        if self.input.neurons() > MOST_LINES {
+            return Err(vec![ArchitectureError::LargeInput { found: self.input }]);
+        }
         if self.layers.is_empty() {
             problems.push(ArchitectureError::NoLayers);
         }
@@ -167,7 +174,8 @@ impl Architecture {
             let sums = match layer.synapses {
                 Synapses::Dense { neurons } => MapShape::flat(neurons),
                 Synapses::Convolution { channels, kernel, stride, padding } => {
-                    let (height, width) = (input.height + 2 * padding, input.width + 2 * padding);
+                    let [height, width] = [input.height, input.width]
+                        .map(|side| side.saturating_add(padding.saturating_mul(2)));
                     if kernel == 0 || stride == 0 || padding >= kernel || kernel > height.min(width) {
                         problems.push(ArchitectureError::Kernel {
                             layer: number,
@@ -179,9 +187,17 @@ impl Architecture {
                         return Err(problems);
                     }
                     let patches = Patches { input, kernel, stride, padding };
+                    if patches.lines() > MOST_LINES {
+                        problems.push(ArchitectureError::Large { layer: number, found: patches.lines() });
+                        return Err(problems);
+                    }
                     MapShape { channels, height: patches.height(), width: patches.width() }
                 }
             };
+            if sums.neurons() > MOST_LINES {
+                problems.push(ArchitectureError::Large { layer: number, found: sums.neurons() });
+                return Err(problems);
+            }
             let mut neurons = sums;
             if layer.pool.is_some() {
                 if layer.pool_size < 2 || layer.pool_size > sums.height.min(sums.width) {
@@ -248,6 +264,10 @@ impl Architecture {
 pub enum ArchitectureError {
     #[error("an input of {found} (channels x height x width): it has no pixel")]
     EmptyInput { found: MapShape },
+    #[error("an input of {found} (channels x height x width): allowed are at most {MOST_LINES} pixels")]
+    LargeInput { found: MapShape },
+    #[error("layer {layer} has {found} lines on one side: allowed are at most {MOST_LINES}")]
+    Large { layer: usize, found: usize },
     #[error("a network without layers: it needs at least one of classes")]
     NoLayers,
     #[error("layer {layer} has no neurons")]
@@ -316,11 +336,25 @@ mod tests {
             synapses: Synapses::Convolution { channels: 2, kernel: 5, stride: 1, padding: 0 },
             ..CONVOLUTION
         };
+        let huge = Layer {
+            synapses: Synapses::Convolution {
+                channels: 2,
+                kernel: usize::MAX,
+                stride: 1,
+                padding: usize::MAX - 1,
+            },
+            ..CONVOLUTION
+        };
         let pooled = Layer { pool_size: 5, ..CONVOLUTION };
         for (layers, expected) in [
             (vec![large, Layer::dense(2)], "layer 1: a kernel of 5 x 5 with stride 1 and padding 0"),
             (vec![pooled, Layer::dense(2)], "layer 1: a pool of 5 x 5 does not fit a map of 6 x 4 x 4"),
             (vec![Layer::dense(0), Layer::dense(2)], "layer 1 has no neurons"),
+            (
+                vec![Layer::dense(usize::MAX), Layer::dense(2)],
+                "layer 1 has 18446744073709551615 lines on one side",
+            ),
+            (vec![huge, Layer::dense(2)], "layer 1 has 18446744073709551615 lines on one side"),
             (vec![CONVOLUTION], "layer 1 is the last"),
             (vec![], "a network without layers"),
         ] {

@@ -287,7 +287,9 @@ impl Keeper for Watch<'_> {
     ) -> Result<ControlFlow<()>> {
         self.progress.advance(position);
         let stopped = self.stop.asked();
-        if stopped || self.kept_at.elapsed() >= self.options.checkpoint_every {
+        // A run that has not begun yet has nothing to lose.
+        let is_due = position.samples > 0 && self.kept_at.elapsed() >= self.options.checkpoint_every;
+        if stopped || is_due {
             self.held.keep(self.run, &save())?;
             self.kept_at = Instant::now();
         }
