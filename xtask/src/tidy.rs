@@ -17,6 +17,16 @@ use crate::{book, documents, workspace};
 #[derive(Args)]
 pub struct Tidy {}
 
+/// Every library of the workspace.
+const LIBRARIES: &[&str] = &[
+    "bitpulse-core",
+    "bitpulse-data",
+    "bitpulse-device",
+    "bitpulse-crossbar",
+    "bitpulse-learn",
+    "bitpulse-energy",
+];
+
 /// Which crate may depend on which others of the workspace: all arrows there are.
 const ARROWS: &[(&str, &[&str])] = &[
     ("bitpulse-core", &[]),
@@ -25,28 +35,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bitpulse-crossbar", &["bitpulse-core", "bitpulse-device"]),
     ("bitpulse-learn", &["bitpulse-core"]),
     ("bitpulse-energy", &["bitpulse-core"]),
-    (
-        "xtask",
-        &[
-            "bitpulse-core",
-            "bitpulse-data",
-            "bitpulse-device",
-            "bitpulse-crossbar",
-            "bitpulse-learn",
-            "bitpulse-energy",
-        ],
-    ),
-    (
-        "book",
-        &[
-            "bitpulse-core",
-            "bitpulse-data",
-            "bitpulse-device",
-            "bitpulse-crossbar",
-            "bitpulse-learn",
-            "bitpulse-energy",
-        ],
-    ),
+    ("xtask", LIBRARIES),
+    ("book", LIBRARIES),
     ("spelling", &[]),
 ];
 

@@ -184,15 +184,12 @@ impl<R: Real> Signals<R> {
 
     /// An empty batch on `lines` lines that codes values as this one does.
     pub(crate) fn empty_like(&self, lines: usize) -> Self {
-        let body = match &self.body {
-            Body::Analog { .. } => Body::Analog { levels: Vec::new() },
-            Body::Bits { .. } => Body::Bits { active: Vec::new(), ends: Vec::new() },
-            Body::Pulses { per_unit, .. } => {
-                Body::Pulses { pulses: Vec::new(), ends: Vec::new(), per_unit: *per_unit }
-            }
-            Body::Counts { per_unit, .. } => Body::Counts { values: Vec::new(), per_unit: *per_unit },
-        };
-        Self { lines, body }
+        match self.body {
+            Body::Analog { .. } => Self::analog(lines),
+            Body::Bits { .. } => Self::bits(lines),
+            Body::Pulses { per_unit, .. } => Self::pulses(lines, per_unit),
+            Body::Counts { per_unit, .. } => Self::counts(lines, per_unit),
+        }
     }
 
     /// How many lines every sample has.

@@ -157,17 +157,20 @@ impl<R: Real> SoftwareMatrix<R> {
             input.list_active(R::one(), &mut self.active);
             spread_error(&error, &mut self.error);
             self.draws.resize(self.stride, 0);
-            let by_crosspoint = matches!(error, Signal::Analog(_));
-            let largest = self.error.iter().fold(R::zero(), |largest, e| largest.max(e.abs()));
+            // Of errors that come in pulses, the largest; levels take a draw at every crosspoint.
+            let largest = match error {
+                Signal::Analog(_) => None,
+                _ => Some(self.error.iter().fold(R::zero(), |largest, e| largest.max(e.abs()))),
+            };
             for &(line, x) in &self.active {
-                if by_crosspoint {
-                    rows::fill_draws(&mut rng, &mut self.draws);
-                } else {
+                if let Some(largest) = largest {
                     let draw = rng.random::<u16>();
                     if pulses * x.abs() * largest + draw::uniform(draw) < R::one() {
                         continue;
                     }
                     self.draws.fill(draw);
+                } else {
+                    rows::fill_draws(&mut rng, &mut self.draws);
                 }
                 let row = &mut self.weights[line as usize * self.stride..][..self.stride];
                 let [set, reset] = fast::add_rounded(row, x, &self.error, size, &self.draws);

@@ -35,15 +35,11 @@ impl CrossbarMatrix {
         // What one pulse of the next digit is worth in this one.
         let whole = f32::from(base) * self.digits[low + 1].step;
         let per_whole = 1.0 / whole;
-        // A converter rounds by half a step.
-        let rounding = match carry.read {
-            CarryRead::Adc(bits) => 1.0 / converter_steps(bits),
-            CarryRead::Comparators => 0.0,
-        };
+        let least = least_that_carries(carry.read, whole);
         for row in 0..self.shape.inputs {
             self.count_carry_read(low, row, carry.read);
             // Most rows hold no cell near a whole carry: what noise their read has makes no difference.
-            if !chop && !self.digits[low].can_reach(row, whole - rounding) {
+            if !chop && !self.digits[low].can_reach(row, least) {
                 continue;
             }
             let at = at.index(row as u64);
@@ -223,6 +219,14 @@ impl CrossbarMatrix {
     }
 }
 
+/// The least magnitude of a digit that a read may show as a `whole` carry: a converter rounds by half a step.
+fn least_that_carries(read: CarryRead, whole: f32) -> f32 {
+    match read {
+        CarryRead::Adc(bits) => whole - 1.0 / converter_steps(bits),
+        CarryRead::Comparators => whole,
+    }
+}
+
 /// Steps of a converter of so many bits.
 fn converter_steps(bits: u8) -> f32 {
     ((1_u32 << bits) - 1) as f32
@@ -284,13 +288,11 @@ mod tests {
                     .collect();
                 let pass = &mut matrix.activity.carry;
                 matrix.digits[0].program(0, &v, Writing::Exact, SeedPath::root(3), pass);
-                let rounding =
-                    if let CarryRead::Adc(bits) = read { 1.0 / converter_steps(bits) } else { 0.0 };
+                let least = least_that_carries(read, whole);
                 let mut reading = Reading::default();
                 reading.resize(outputs);
                 for row in 0..inputs {
-                    let reaches = matrix.digits[0].can_reach(row, whole - rounding);
-                    if reaches {
+                    if matrix.digits[0].can_reach(row, least) {
                         near += 1;
                         continue;
                     }
