@@ -89,7 +89,11 @@ impl<R: Real> Training<R> {
         let at = self.seed.child("learn").index(epoch);
         let total = f64::from(self.epochs) * examples.len() as f64;
         let before = epoch as f64 * examples.len() as f64;
-        for batch in self.order.chunks(self.batch).skip(self.step).take(count) {
+        let mut batches = self.order.chunks(self.batch).skip(self.step).take(count).peekable();
+        while let Some(batch) = batches.next() {
+            for &index in *batches.peek().unwrap_or(&&[][..]) {
+                examples.prefetch(index as usize);
+            }
             let progress = (before + (self.step * self.batch) as f64) / total;
             self.network.learn(examples, batch, &self.schedule, progress, at.index(self.step as u64));
             self.step += 1;

@@ -3,73 +3,82 @@
 #![allow(unsafe_code)]
 
 use multiversion::multiversion;
+use multiversion::target::target_cfg_f;
 use rand::Rng as _;
 
 use super::LANES;
 use crate::{Real, Rng};
 
-/// Columns whose sums fit in registers at once.
-const BLOCK: usize = 8 * LANES;
-
 /// `out[j] = sum over lines i of W[i, j]`, terms in the order of `lines`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub fn sum_rows<R: Real>(weights: &[R], stride: usize, lines: &[u32], out: &mut [R]) {
-    let mut start = 0;
-    while start + BLOCK <= out.len() {
-        let mut sum = [R::zero(); BLOCK];
-        for &line in lines {
-            let at = line as usize * stride + start;
-            let row: &[R] = &weights[at..at + BLOCK];
-            for k in 0..BLOCK {
-                sum[k] += row[k];
-            }
-        }
-        out[start..start + BLOCK].copy_from_slice(&sum);
-        start += BLOCK;
-    }
-    while start < out.len() {
-        let mut sum = [R::zero(); LANES];
-        for &line in lines {
-            let at = line as usize * stride + start;
-            let row: &[R] = &weights[at..at + LANES];
-            for k in 0..LANES {
-                sum[k] += row[k];
-            }
-        }
-        let end = (start + LANES).min(out.len());
-        out[start..end].copy_from_slice(&sum[..end - start]);
-        start = end;
-    }
+    let wide = target_cfg_f!(target_feature = "avx512f") && size_of::<R>() == 4;
+    let terms = Terms { list: lines, line: |&line: &u32| line, scaled: |_: &u32, w| w };
+    terms.sum(weights, stride, wide, out);
 }
 
 /// `out[j] = sum over (i, x) of W[i, j] x`, terms in the order of `active`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub fn sum_scaled_rows<R: Real>(weights: &[R], stride: usize, active: &[(u32, R)], out: &mut [R]) {
-    let mut start = 0;
-    while start + BLOCK <= out.len() {
-        let mut sum = [R::zero(); BLOCK];
-        for &(line, x) in active {
-            let at = line as usize * stride + start;
-            let row: &[R] = &weights[at..at + BLOCK];
-            for k in 0..BLOCK {
-                sum[k] += row[k] * x;
-            }
+    let wide = target_cfg_f!(target_feature = "avx512f") && size_of::<R>() == 4;
+    let terms = Terms {
+        list: active,
+        line: |&(line, _): &(u32, R)| line,
+        scaled: |&(_, x): &(u32, R), w| w * x,
+    };
+    terms.sum(weights, stride, wide, out);
+}
+
+/// Rows to be summed.
+struct Terms<'a, T, L, S> {
+    list: &'a [T],
+    line: L,
+    /// What a weight of the term's row contributes.
+    scaled: S,
+}
+
+impl<T, L: Fn(&T) -> u32, S> Terms<'_, T, L, S> {
+    /// In blocks of columns whose sums fit in registers: 16 of 16 floats where there are 32 registers of that size (`wide`),
+    /// else half as many.
+    #[inline(always)]
+    fn sum<R: Real>(&self, weights: &[R], stride: usize, wide: bool, out: &mut [R])
+    where
+        S: Fn(&T, R) -> R,
+    {
+        let mut start = 0;
+        if wide {
+            start = self.sum_blocks::<R, { 16 * LANES }>(weights, stride, start, out);
         }
-        out[start..start + BLOCK].copy_from_slice(&sum);
-        start += BLOCK;
+        start = self.sum_blocks::<R, { 8 * LANES }>(weights, stride, start, out);
+        self.sum_blocks::<R, LANES>(weights, stride, start, out);
     }
-    while start < out.len() {
-        let mut sum = [R::zero(); LANES];
-        for &(line, x) in active {
-            let at = line as usize * stride + start;
-            let row: &[R] = &weights[at..at + LANES];
-            for k in 0..LANES {
-                sum[k] += row[k] * x;
+
+    /// Sums columns from `start` on, as long as rows hold `B` of them and some are wanted; returns where it stopped.
+    #[inline(always)]
+    fn sum_blocks<R: Real, const B: usize>(
+        &self,
+        weights: &[R],
+        stride: usize,
+        mut start: usize,
+        out: &mut [R],
+    ) -> usize
+    where
+        S: Fn(&T, R) -> R,
+    {
+        while start < out.len() && start + B <= stride {
+            let mut sum = [R::zero(); B];
+            for term in self.list {
+                let at = (self.line)(term) as usize * stride + start;
+                let row: &[R] = &weights[at..at + B];
+                for k in 0..B {
+                    sum[k] += (self.scaled)(term, row[k]);
+                }
             }
+            let end = (start + B).min(out.len());
+            out[start..end].copy_from_slice(&sum[..end - start]);
+            start += B;
         }
-        let end = (start + LANES).min(out.len());
-        out[start..end].copy_from_slice(&sum[..end - start]);
-        start = end;
+        start
     }
 }
 
@@ -184,10 +193,15 @@ pub fn signs_by_row<R: Real>(values: &[R], columns: usize, scale: Option<R>, out
 
 /// Fills `draws` with the next words of the stream, four draws a word, low bits first.
 pub fn fill_draws(rng: &mut Rng, draws: &mut [u16]) {
-    for chunk in draws.chunks_mut(4) {
+    let mut word = || {
         let word = rng.next_u64();
-        for (k, draw) in chunk.iter_mut().enumerate() {
-            *draw = (word >> (16 * k)) as u16;
-        }
+        [word as u16, (word >> 16) as u16, (word >> 32) as u16, (word >> 48) as u16]
+    };
+    let (fours, rest) = draws.as_chunks_mut::<4>();
+    for four in fours {
+        *four = word();
+    }
+    if !rest.is_empty() {
+        rest.copy_from_slice(&word()[..rest.len()]);
     }
 }

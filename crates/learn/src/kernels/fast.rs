@@ -50,15 +50,44 @@ pub(crate) fn add_rounded<R: Real>(
     [up, down].map(|counts| counts.iter().map(|count| count.as_f64()).sum::<f64>() as u64)
 }
 
+/// Decisions that are taken in one go before any is written down: their comparisons fill vectors.
+const DECISIONS: usize = 32;
+
+/// The lines of every pattern of eight decisions, those that fire first.
+const FIRING: [[u8; 8]; 256] = {
+    let mut patterns = [[0; 8]; 256];
+    let mut pattern = 0;
+    while pattern < 256 {
+        let (mut line, mut firing) = (0, 0);
+        while line < 8 {
+            if pattern >> line & 1 == 1 {
+                patterns[pattern][firing] = line as u8;
+                firing += 1;
+            }
+            line += 1;
+        }
+        pattern += 1;
+    }
+    patterns
+};
+
 /// Appends the lines whose pixel fires.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub(crate) fn pixel_bits(lines: &[u16], levels: &[u8], draws: &[u16], out: &mut Vec<u32>) {
     let start = out.len();
     out.resize(start + lines.len(), 0);
     let mut end = start;
-    for ((&line, &level), &draw) in lines.iter().zip(levels).zip(draws) {
-        // Written always, kept only if it fires: no branch for the CPU to guess wrong.
-        out[end] = u32::from(line);
-        end += usize::from(draw::pixel_fires(level, draw));
+    let pixels = lines.chunks(DECISIONS).zip(levels.chunks(DECISIONS)).zip(draws.chunks(DECISIONS));
+    for ((lines, levels), draws) in pixels {
+        let mut fires = [false; DECISIONS];
+        for ((fires, &level), &draw) in fires.iter_mut().zip(levels).zip(draws) {
+            *fires = draw::pixel_fires(level, draw);
+        }
+        for (&line, fires) in lines.iter().zip(fires) {
+            // Written always, kept only if it fires: no branch for the CPU to guess wrong.
+            out[end] = u32::from(line);
+            end += usize::from(fires);
+        }
     }
     out.truncate(end);
 }
@@ -68,21 +97,26 @@ pub(crate) fn pixel_bits(lines: &[u16], levels: &[u8], draws: &[u16], out: &mut 
 pub(crate) fn hard_sigmoid_bits<R: Real>(z: &[R], gain: R, draws: &[u16], out: &mut Vec<u32>) {
     let (half, quarter, one) = (R::of(0.5), R::of(0.25), R::one());
     let start = out.len();
-    out.resize(start + z.len(), 0);
+    // Eight lines are written at a time, of which those that do not fire are overwritten by the next.
+    out.resize(start + z.len() + 8, 0);
     let mut end = start;
     let mut neuron = 0;
-    for (z, draws) in z.chunks(LANES).zip(draws.chunks(LANES)) {
-        let mut fires = [false; LANES];
-        for k in 0..z.len() {
-            let mut p = half + quarter * (gain * z[k]);
+    for (z, draws) in z.chunks(DECISIONS).zip(draws.chunks(DECISIONS)) {
+        let mut fires = [0_u8; DECISIONS];
+        for ((fires, &z), &draw) in fires.iter_mut().zip(z).zip(draws) {
+            let mut p = half + quarter * (gain * z);
             p = if p < R::zero() { R::zero() } else { p };
             p = if p > one { one } else { p };
-            fires[k] = p + draw::uniform::<R>(draws[k]) >= one;
+            *fires = u8::from(p + draw::uniform::<R>(draw) >= one);
         }
-        for &fires in &fires[..z.len()] {
-            out[end] = neuron;
-            end += usize::from(fires);
-            neuron += 1;
+        for fires in fires.as_chunks::<8>().0 {
+            // The product moves bit 0 of byte k to bit 56 + k; no two meet on the way.
+            let pattern = (u64::from_le_bytes(*fires).wrapping_mul(0x0102_0408_1020_4080) >> 56) as usize;
+            for (out, line) in out[end..end + 8].iter_mut().zip(FIRING[pattern]) {
+                *out = neuron + u32::from(line);
+            }
+            end += pattern.count_ones() as usize;
+            neuron += 8;
         }
     }
     out.truncate(end);
