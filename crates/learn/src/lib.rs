@@ -33,6 +33,7 @@ mod diagnostics;
 mod draw;
 mod errors;
 mod examples;
+mod fixed;
 mod kernels;
 mod maps;
 mod network;
@@ -48,6 +49,7 @@ pub use architecture::{Architecture, ArchitectureError, Layer, LayerShapes, Pool
 pub use bitpulse_core::MapShape;
 pub use diagnostics::{cosine, mean_update};
 pub use examples::{Examples, ExamplesError, Pixels};
+pub use fixed::FixedMatrix;
 pub use network::{Combine, Evaluation, Inference, Network, NetworkError};
 pub use rule::{
     Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss, MAX_PULSES, OutputError,

@@ -232,6 +232,27 @@ impl<R: Real> SoftwareMatrix<R> {
         }
     }
 
+    pub(crate) fn count_forward(&mut self, inputs: &Signals<R>, readout: Readout) {
+        let Shape { inputs: lines, outputs: columns } = self.shape;
+        tally(&mut self.activity.forward, inputs.samples(), |pass, sample| {
+            let signal = inputs.get(sample);
+            count_read(pass, &signal, lines, signal.signed_pulses(), columns, readout);
+        });
+    }
+
+    pub(crate) fn count_backward(&mut self, errors: &Signals<R>, readout: Readout) {
+        let Shape { inputs: lines, outputs: columns } = self.shape;
+        tally(&mut self.activity.backward, errors.samples(), |pass, sample| {
+            let signal = errors.get(sample);
+            count_read(pass, &signal, columns, signal.signed_pulses(), lines, readout);
+        });
+    }
+
+    /// Counts the pulses of an update that leaves none to chance.
+    pub(crate) fn count_pulses(&mut self, inputs: &Signals<R>, errors: &Signals<R>, per_unit: u16) {
+        self.count_update(&Inputs { signals: inputs, patches: None }, errors, per_unit);
+    }
+
     /// Counts what the digital accumulators of a batch do: a step for every pulse that meets one of an error, or a
     /// multiplication for every value that meets one.
     fn count_accumulation(&mut self, inputs: &Inputs<'_, R>, errors: &Signals<R>) {
@@ -283,7 +304,7 @@ fn listed<R: Real>(signals: &Signals<R>) -> &[R] {
 }
 
 /// Whether an update leaves some pulses to chance.
-fn is_rounded<R: Real>(inputs: &Signals<R>, errors: &Signals<R>, update: Update) -> bool {
+pub(crate) fn is_rounded<R: Real>(inputs: &Signals<R>, errors: &Signals<R>, update: Update) -> bool {
     matches!(update, Update::Pulses { per_unit, .. } if !inputs.products_are_whole(errors, per_unit))
 }
 
@@ -361,10 +382,7 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         let Shape { inputs: lines, outputs: columns } = self.shape;
         assert_fits("inputs", inputs, lines);
         assert_eq!(outputs.len(), inputs.samples() * columns, "outputs do not fit the batch");
-        tally(&mut self.activity.forward, inputs.samples(), |pass, sample| {
-            let signal = inputs.get(sample);
-            count_read(pass, &signal, lines, signal.signed_pulses(), columns, readout);
-        });
+        self.count_forward(inputs, readout);
         if let Some(values) = dense_values(inputs) {
             products::forward(&self.weights, self.shape, self.stride, values, outputs);
             return;
@@ -383,10 +401,7 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         let Shape { inputs: lines, outputs: columns } = self.shape;
         assert_fits("errors", errors, columns);
         assert_eq!(outputs.len(), errors.samples() * lines, "outputs do not fit the batch");
-        tally(&mut self.activity.backward, errors.samples(), |pass, sample| {
-            let signal = errors.get(sample);
-            count_read(pass, &signal, columns, signal.signed_pulses(), lines, readout);
-        });
+        self.count_backward(errors, readout);
         if let Some(values) = dense_values(errors) {
             products::backward(&self.weights, self.shape, self.stride, values, outputs);
             return;
