@@ -7,7 +7,8 @@ use bitpulse_core::units::Siemens;
 use bitpulse_core::{Activity, SeedPath, Shape, State};
 use bitpulse_crossbar::{CrossbarMatrix, Staleness};
 use bitpulse_learn::{
-    Architecture, Evaluation, Examples, Inference, Network, Rule, Training, WeightUpdate, cosine, mean_update,
+    Architecture, Evaluation, Examples, FixedMatrix, Inference, Network, Rule, Training, WeightUpdate,
+    cosine, mean_update,
 };
 use clap::Args;
 use serde_json::Value as Json;
@@ -320,6 +321,9 @@ fn followed(run: &Run, network: &Network<f32>) -> [f64; FOLLOWED] {
 fn build(run: &Run, seed: SeedPath) -> Network<f32> {
     let init = seed.child("init");
     let network = match &run.hardware {
+        None if run.is_fixed_point() => Network::new(run.rule.clone(), &run.architecture, init, |shape| {
+            Box::new(FixedMatrix::zeros(shape))
+        }),
         None => Network::software(run.rule.clone(), &run.architecture, init),
         Some(hardware) => {
             let mut layers = 0..;

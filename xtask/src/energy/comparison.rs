@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::named;
 use crate::report::FIRST_SETTING;
-use crate::spec::parse_widths;
+use crate::spec::{is_digital, parse_widths};
 
 /// Draws of every interval.
 pub const DRAWS: u32 = 4000;
@@ -294,12 +294,12 @@ impl Settings {
 
     /// Whether its pulses have a price, or none is needed.
     fn has_priced_device(&self) -> bool {
-        self.device == "software" || device(Path::new(&self.device)).is_ok()
+        is_digital(&self.device) || device(Path::new(&self.device)).is_ok()
     }
 
     /// How its activity was counted, and the arrays where those are simulated.
     fn recorded(&self, widths: &[usize]) -> (Recorded, Option<Arrays>) {
-        if self.device == "software" {
+        if is_digital(&self.device) {
             return (Recorded::Matrices, None);
         }
         let whole = widths.iter().max().map_or(1, |width| width + 1);
@@ -496,7 +496,7 @@ impl Comparison {
         let left_out = list(others);
         let mut choice = choice.clone();
         let mut foreign = None;
-        if on != "software" {
+        if !is_digital(on) {
             let as_if = choice.device.get_or_insert_with(|| on.into());
             if as_if != Path::new(on) {
                 let [one, other] = [preset(as_if)?, preset(Path::new(on))?].map(|preset| {

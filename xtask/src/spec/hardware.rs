@@ -46,9 +46,17 @@ impl Hardware {
     }
 }
 
+/// Whether a run's `device` is memory of numbers, floats or fixed point: weights that no device holds.
+pub fn is_digital(device: &str) -> bool {
+    device == "software" || device == FIXED_POINT
+}
+
+/// The `device` of weights in 16-bit fixed point.
+pub const FIXED_POINT: &str = "fixed16";
+
 fn matrix(get: &Get<'_>) -> Result<Option<MatrixSpec>, Vec<(&'static str, String)>> {
     let name = get.text("device");
-    if name == "software" {
+    if is_digital(name) {
         return Ok(None);
     }
     let device = device(get, name).map_err(|(key, message)| vec![(key, message)])?;

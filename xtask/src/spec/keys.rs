@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::Path;
 
+use super::hardware::is_digital;
 use super::network::parse_widths;
 use super::run::uncropped;
 use crate::{data, devices};
@@ -72,7 +73,7 @@ impl Kind {
                 "layer widths from inputs to classes, such as \"784-256-10\", a name in data/networks, or a network file".into()
             }
             Kind::Name => "a name of letters, digits and dashes".into(),
-            Kind::Device => "software, a preset of data/devices, or the path of a device file".into(),
+            Kind::Device => "software, fixed16, a preset of data/devices, or the path of a device file".into(),
             Kind::Dataset => {
                 "mnist, mnist-20x20, fashion-mnist, cifar-10, or the path of a manifest such as those of data/datasets"
                     .into()
@@ -86,7 +87,7 @@ impl Kind {
     /// Where there is none, or it makes no sense.
     pub fn look_up(self, value: &Value) -> Result<(), String> {
         let found = match (self, value) {
-            (Kind::Device, Value::Text(name)) if name != "software" => {
+            (Kind::Device, Value::Text(name)) if !is_digital(name) => {
                 devices::read(Path::new(name)).map(|_| ())
             }
             (Kind::Dataset, Value::Text(name)) => data::manifest(uncropped(name)).map(|_| ()),
@@ -195,7 +196,12 @@ pub const KEYS: &[Key] = &[
         Default::Text("mnist"),
         "what is learnt; 20x20 is the middle of every image, as MLP+NeuroSim crops it",
     ),
-    key("device", Kind::Device, Default::Text("software"), "what holds the weights"),
+    key(
+        "device",
+        Kind::Device,
+        Default::Text("software"),
+        "what holds the weights: floats, 16-bit multiples of 2^-13 from -4 to 4, or devices",
+    ),
     key(
         "seed",
         Kind::Integer { least: 0, most: i64::MAX },

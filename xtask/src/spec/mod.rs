@@ -38,7 +38,7 @@ use thiserror::Error;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-pub use hardware::file_value;
+pub use hardware::{file_value, is_digital};
 pub use keys::{KEYS, Key, Value, near_miss};
 pub use network::parse_widths;
 pub use run::{Run, SplitSpec};

@@ -9,7 +9,7 @@ use bitpulse_learn::{
     InputCoding, Loss, MapShape, OutputError, Polarity, Rule, RuleError, Schedule, WeightUpdate,
 };
 
-use super::hardware::Hardware;
+use super::hardware::{self, Hardware};
 use super::{KEYS, Value, network};
 use crate::data;
 
@@ -33,7 +33,7 @@ pub struct Run {
     pub split: SplitSpec,
     /// The digests of its data, where a manifest file says what they are and not bitpulse itself.
     pub own_data: Option<String>,
-    /// What holds the weights; `None` for software.
+    /// The devices that hold the weights; `None` for numbers in memory.
     pub hardware: Option<Hardware>,
 }
 
@@ -191,6 +191,11 @@ impl Run {
     /// The name of its rule.
     pub fn rule_name(&self) -> &str {
         Get(&self.settings).text("rule")
+    }
+
+    /// Whether weights are 16-bit fixed-point numbers.
+    pub fn is_fixed_point(&self) -> bool {
+        Get(&self.settings).text("device") == hardware::FIXED_POINT
     }
 
     /// Whether a forward pass draws random numbers, so that several passes differ.

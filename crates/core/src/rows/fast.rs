@@ -1,6 +1,8 @@
 // `multiversion` calls the version it picked through an unsafe block, after asking the CPU for the features that
 // version was compiled for; the property tests of the parent module run whichever this machine picks.
 #![allow(unsafe_code)]
+// Only what is inlined into a version is compiled for its instructions.
+#![allow(clippy::inline_always)]
 
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
@@ -21,11 +23,8 @@ pub fn sum_rows<R: Real>(weights: &[R], stride: usize, lines: &[u32], out: &mut 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub fn sum_scaled_rows<R: Real>(weights: &[R], stride: usize, active: &[(u32, R)], out: &mut [R]) {
     let wide = target_cfg_f!(target_feature = "avx512f") && size_of::<R>() == 4;
-    let terms = Terms {
-        list: active,
-        line: |&(line, _): &(u32, R)| line,
-        scaled: |&(_, x): &(u32, R), w| w * x,
-    };
+    let terms =
+        Terms { list: active, line: |&(line, _): &(u32, R)| line, scaled: |&(_, x): &(u32, R), w| w * x };
     terms.sum(weights, stride, wide, out);
 }
 

@@ -2,6 +2,8 @@
 
 // As in `fast`: `multiversion` asks the CPU before it calls a version through an unsafe block.
 #![allow(unsafe_code)]
+// Only what is inlined into a version is compiled for its instructions.
+#![allow(clippy::inline_always)]
 
 use bitpulse_core::rows::LANES;
 use multiversion::multiversion;

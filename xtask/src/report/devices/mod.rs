@@ -15,6 +15,7 @@ use maud::{Markup, html};
 
 use super::Origin;
 use super::view::Sweep;
+use crate::spec::is_digital;
 use lines::lines;
 
 /// The section; nothing where all weights are in software.
@@ -43,5 +44,5 @@ pub(super) fn section(sweep: &Sweep, origin: &Origin) -> Result<Option<Markup>> 
 
 /// Whether the weights of a run were on devices.
 fn on_device(run: &super::read::Run) -> bool {
-    !run.device.is_empty() && run.device != "software"
+    !run.device.is_empty() && !is_digital(&run.device)
 }
