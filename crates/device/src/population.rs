@@ -675,9 +675,9 @@ impl Population {
         }
     }
 
-    /// Where SET and RESET steps of each device are equal, in siemens: its upper bound where SET is always the larger, its
-    /// lower bound where RESET is, the window's reference where both are always equal. Without response to pulses: the
-    /// reference.
+    /// Where SET and RESET steps of each device are equal, in siemens. A device that has no such point, since one step is
+    /// always the larger, both are always equal or it does not respond to pulses, is held at the window's reference where
+    /// that is inside its bounds, else in the middle of them: at a bound it could hold weights of one sign alone.
     ///
     /// # Panics
     /// If `out` is not as long as the population.
@@ -688,12 +688,9 @@ impl Population {
             let gap = |g: f32| self.curve.step(&cell, Way::SET, g) - self.curve.step(&cell, Way::RESET, g);
             let [mut low, mut high] = cell.bounds;
             let (at_low, at_high) = (gap(low), gap(high));
-            *point = if at_low == 0.0 && at_high == 0.0 {
-                cell.clip(self.noise.reference)
-            } else if at_low >= 0.0 && at_high >= 0.0 {
-                cell.bounds[1]
-            } else if at_low <= 0.0 && at_high <= 0.0 {
-                cell.bounds[0]
+            let reference = self.noise.reference;
+            *point = if at_low * at_high >= 0.0 {
+                if low < reference && reference < high { reference } else { f32::midpoint(low, high) }
             } else {
                 // 24 halvings reach the precision of f32.
                 for _ in 0..24 {

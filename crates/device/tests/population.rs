@@ -560,6 +560,25 @@ fn references_hold_the_symmetry_points_with_the_stated_error() {
 }
 
 #[test]
+fn devices_without_a_symmetry_point_are_held_where_weights_of_both_signs_fit() {
+    let shape = Shape { inputs: 10, outputs: 10 };
+    let points = |name: &str| {
+        let population = Population::new(&preset(name, |_| ()), shape, path("reference"));
+        let mut points = vec![0.0; 100];
+        population.symmetry_points(&mut points);
+        points.into_iter().zip((0..100).map(|cell| population.window(cell))).collect::<Vec<_>>()
+    };
+    // Equal steps everywhere, in a file that names no reference: the middle.
+    for (point, [low, high]) in points("ideal") {
+        assert_eq!(point, f32::midpoint(low, high));
+    }
+    // Steps of which one is always a little larger, about a reference of 15 uS.
+    for (point, [low, high]) in points("aihwkit-constant-step") {
+        assert!(low < 15e-6 && 15e-6 < high && (point - 15e-6).abs() < 1e-11, "{point} in {low} to {high}");
+    }
+}
+
+#[test]
 fn a_restored_population_goes_on_as_the_stored_one() {
     let device = preset("reram-es", |spec| {
         spec.retention.drift = Some(Drift { exponent: 0.05, spread: 0.01, t0: Seconds(1.0) });
