@@ -2,7 +2,7 @@
 
 use bitpulse_core::units::{Seconds, Siemens, Volts};
 use bitpulse_core::{Activity, PassActivity, SeedPath};
-use bitpulse_energy::{Device, Pass, Ratio, Recorded, Scenario, Technology, price};
+use bitpulse_energy::{Device, Layer, Pass, Ratio, Recorded, Scenario, Technology, price};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let read =
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let machines = scenario.architectures(
         &device,
-        &[784, 256, 10],
+        &Layer::dense(&[784, 256, 10]),
         Recorded::Arrays { forward_at_once: 1.0, backward_at_once: 1.0 },
     );
     let bill = |forward: PassActivity, machine: usize| {

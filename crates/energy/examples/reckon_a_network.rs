@@ -2,7 +2,7 @@
 //! `cargo run -p bitpulse-energy --example reckon_a_network -- 784 500 10`.
 
 use bitpulse_core::units::{Seconds, Siemens, Volts};
-use bitpulse_energy::{Device, Pass, Recorded, Scenario, Technology, counts, price};
+use bitpulse_energy::{Device, Layer, Pass, Recorded, Scenario, Technology, counts, price};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let given: Vec<usize> = std::env::args().skip(1).map(|width| width.parse()).collect::<Result<_, _>>()?;
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let samples = 60_000;
     println!("{widths:?}, nJ a training sample: nominal, every price at its low and at its high end");
-    for machine in scenario.architectures(&device, &widths, Recorded::Matrices) {
+    for machine in scenario.architectures(&device, &Layer::dense(&widths), Recorded::Matrices) {
         // The first machine learns by bits, the others by values.
         let bits = machine.name.starts_with("bs") || machine.name.starts_with("bnn");
         let signals =

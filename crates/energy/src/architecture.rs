@@ -100,6 +100,8 @@ pub enum Recorded {
     /// As a software matrix counts: weights, not cells; one conversion for a column and one read for a matrix, however
     /// many arrays it takes.
     Matrices,
+    /// The same, with changes of weights that digital accumulators made: they are exact, and written as the machine can.
+    Accumulators,
     /// As simulated hardware counts: cell by cell, conversion by conversion, array by array.
     Arrays {
         /// Arrays that are read at the same time in a forward read, each of them counted as a read.
@@ -109,11 +111,36 @@ pub enum Recorded {
     },
 }
 
+/// A layer of the network that a machine is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Its weights, biases on a line of their own: word lines by bit lines.
+    pub shape: Shape,
+    /// How often they are read in a forward pass of one sample: once in a dense layer, once for every place that a
+    /// convolution has a patch at.
+    pub places: usize,
+}
+
+impl Layer {
+    /// Dense layers between the neurons of `widths`, inputs first, classes last.
+    pub fn dense(widths: &[usize]) -> Vec<Self> {
+        let shape = |pair: &[usize]| Shape { inputs: pair[0] + 1, outputs: pair[1] };
+        widths.windows(2).map(|pair| Self { shape: shape(pair), places: 1 }).collect()
+    }
+}
+
+impl Recorded {
+    /// Whether a matrix in software counted.
+    pub const fn is_software(self) -> bool {
+        matches!(self, Self::Matrices | Self::Accumulators)
+    }
+}
+
 /// What a machine is built for and how its arrays are cut.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plant {
-    /// Neurons of every layer, inputs first, classes last.
-    pub widths: Vec<usize>,
+    /// The layers, first layer first.
+    pub layers: Vec<Layer>,
     /// Word lines of an array.
     pub rows: usize,
     /// Bit lines of an array.
@@ -131,7 +158,12 @@ pub struct Plant {
 impl Plant {
     /// The matrices, biases on a line of their own.
     pub fn matrices(&self) -> impl DoubleEndedIterator<Item = Shape> + '_ {
-        self.widths.windows(2).map(|pair| Shape { inputs: pair[0] + 1, outputs: pair[1] })
+        self.layers.iter().map(|layer| layer.shape)
+    }
+
+    /// Every matrix with the number of times it is read in a pass of one sample.
+    fn reads(&self) -> impl Iterator<Item = (Shape, f64)> + '_ {
+        self.layers.iter().map(|layer| (layer.shape, layer.places as f64))
     }
 
     /// Weights of all matrices.
@@ -141,12 +173,12 @@ impl Plant {
 
     /// Multiply-accumulates that a dense forward pass of one sample has.
     pub fn forward_macs(&self) -> f64 {
-        self.weights()
+        self.reads().map(|(shape, places)| shape.weights() as f64 * places).sum()
     }
 
     /// Multiply-accumulates that a dense backward pass of one sample has: errors do not travel to the inputs.
     pub fn backward_macs(&self) -> f64 {
-        self.matrices().skip(1).map(|shape| shape.weights() as f64).sum()
+        self.reads().skip(1).map(|(shape, places)| shape.weights() as f64 * places).sum()
     }
 
     /// Arrays along `lines` lines of which one array has `size`.
@@ -156,23 +188,27 @@ impl Plant {
 
     /// Arrays on top of each other, for a column of each matrix in turn, on average over columns.
     pub(crate) fn arrays_above(&self) -> f64 {
-        mean(self.matrices().map(|s| (s.outputs as f64, Self::arrays(s.inputs, self.rows))))
+        mean(self.reads().map(|(s, places)| (s.outputs as f64 * places, Self::arrays(s.inputs, self.rows))))
     }
 
     /// Arrays beside each other, on average over the word lines of all matrices.
     pub(crate) fn arrays_beside(&self) -> f64 {
-        mean(self.matrices().map(|s| (s.inputs as f64, Self::arrays(s.outputs, self.columns))))
+        mean(
+            self.reads().map(|(s, places)| (s.inputs as f64 * places, Self::arrays(s.outputs, self.columns))),
+        )
     }
 
     /// The same for matrices that are read backward, all but the first: arrays beside each other, for a word line that
     /// is sensed, on average over word lines.
     pub(crate) fn arrays_beside_backward(&self) -> f64 {
-        mean(self.matrices().skip(1).map(|s| (s.inputs as f64, Self::arrays(s.outputs, self.columns))))
+        let backward = self.reads().skip(1);
+        mean(backward.map(|(s, places)| (s.inputs as f64 * places, Self::arrays(s.outputs, self.columns))))
     }
 
     /// Arrays on top of each other, on average over the bit lines that are driven backward.
     pub(crate) fn arrays_above_backward(&self) -> f64 {
-        mean(self.matrices().skip(1).map(|s| (s.outputs as f64, Self::arrays(s.inputs, self.rows))))
+        let backward = self.reads().skip(1);
+        mean(backward.map(|(s, places)| (s.outputs as f64 * places, Self::arrays(s.inputs, self.rows))))
     }
 }
 
@@ -244,7 +280,7 @@ mod tests {
     #[test]
     fn a_plant_knows_its_matrices_and_arrays() {
         let plant = Plant {
-            widths: vec![784, 256, 10],
+            layers: Layer::dense(&[784, 256, 10]),
             rows: 128,
             columns: 128,
             cells_per_weight: 2.0,
@@ -259,5 +295,28 @@ mod tests {
         assert_eq!(plant.arrays_beside(), (785.0 * 2.0 + 257.0) / 1042.0);
         assert_eq!(plant.arrays_beside_backward(), 1.0);
         assert_eq!(plant.arrays_above_backward(), 3.0);
+    }
+
+    #[test]
+    fn a_convolution_reads_its_weights_at_every_place() {
+        let plant = Plant {
+            // 32 channels from patches of 3 x 3 x 3 at 32 x 32 places, and ten classes from what is left of them.
+            layers: vec![
+                Layer { shape: Shape { inputs: 28, outputs: 32 }, places: 1024 },
+                Layer { shape: Shape { inputs: 301, outputs: 10 }, places: 1 },
+            ],
+            rows: 128,
+            columns: 16,
+            cells_per_weight: 2.0,
+            columns_per_adc: 16.0,
+            mac_units: 256.0,
+            recorded: Recorded::Matrices,
+        };
+        assert_eq!(plant.weights(), 28.0 * 32.0 + 3010.0);
+        assert_eq!(plant.forward_macs(), 1024.0 * 28.0 * 32.0 + 3010.0);
+        assert_eq!(plant.backward_macs(), 3010.0);
+        // 32 columns at 1024 places over one array, 10 columns once over 3.
+        assert_eq!(plant.arrays_above(), (1024.0 * 32.0 + 10.0 * 3.0) / (1024.0 * 32.0 + 10.0));
+        assert_eq!(plant.arrays_beside(), (1024.0 * 28.0 * 2.0 + 301.0) / (1024.0 * 28.0 + 301.0));
     }
 }

@@ -9,7 +9,7 @@
 //! ```
 //! use bitpulse_core::units::{Seconds, Siemens, Volts};
 //! use bitpulse_core::{Activity, SeedPath};
-//! use bitpulse_energy::{Device, Pass, Ratio, Recorded, Scenario, Technology, counts, price};
+//! use bitpulse_energy::{Device, Layer, Pass, Ratio, Recorded, Scenario, Technology, counts, price};
 //!
 //! # let read = |path: &str| std::fs::read_to_string(format!("{}/../../data/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
 //! let technology = Technology::from_toml("cmos-32nm.toml", &read("technologies/cmos-32nm.toml"))?;
@@ -22,7 +22,7 @@
 //!     source: "measured yesterday".into(),
 //! };
 //! let widths = [784, 256, 10];
-//! let machines = scenario.architectures(&device, &widths, Recorded::Matrices);
+//! let machines = scenario.architectures(&device, &Layer::dense(&widths), Recorded::Matrices);
 //! let [bs, hp] = [counts::Signals::binary_stochastic(), counts::Signals::high_precision()]
 //!     .map(|signals| counts::expected(&widths, signals, scenario.rates, 60_000));
 //! let bs = price(&bs, &machines[0], &technology)?;
@@ -47,7 +47,7 @@ mod sheet;
 mod technology;
 mod uncertainty;
 
-pub use architecture::{Architecture, Device, Format, Kind, PartialSums, Plant, Recorded};
+pub use architecture::{Architecture, Device, Format, Kind, Layer, PartialSums, Plant, Recorded};
 pub use bill::{Bill, Pass, Quote, Spread};
 pub use price::{PriceError, price};
 pub use quantity::{Constant, Dimension, Range};

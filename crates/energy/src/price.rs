@@ -242,7 +242,7 @@ impl<'a> Biller<'a> {
     /// Cells of a driven weight: simulated hardware counts cells, a software matrix counts weights.
     fn cells_per_weight(&self) -> f64 {
         match self.architecture.plant.recorded {
-            Recorded::Matrices => self.architecture.plant.cells_per_weight,
+            Recorded::Matrices | Recorded::Accumulators => self.architecture.plant.cells_per_weight,
             Recorded::Arrays { .. } => 1.0,
         }
     }
@@ -283,8 +283,8 @@ impl<'a> Biller<'a> {
         let plant = &self.architecture.plant;
         let arrays = match (plant.recorded, machine.partial_sums, pass) {
             (Recorded::Arrays { .. }, ..) | (_, PartialSums::Analog, _) => 1.0,
-            (Recorded::Matrices, PartialSums::Digital, Pass::Backward) => plant.arrays_beside_backward(),
-            (Recorded::Matrices, PartialSums::Digital, _) => plant.arrays_above(),
+            (_, PartialSums::Digital, Pass::Backward) => plant.arrays_beside_backward(),
+            (_, PartialSums::Digital, _) => plant.arrays_above(),
         };
         let columns_per_adc = plant.columns_per_adc;
         let reads = self.reads_in_turn(pass);
@@ -322,7 +322,11 @@ impl<'a> Biller<'a> {
 
     /// Whether a pulse that was counted is an exact change of a weight in software.
     fn is_exact(&self, machine: Memristor) -> bool {
-        !machine.one_bit && self.architecture.plant.recorded == Recorded::Matrices
+        match self.architecture.plant.recorded {
+            Recorded::Matrices => !machine.one_bit,
+            Recorded::Accumulators => true,
+            Recorded::Arrays { .. } => false,
+        }
     }
 
     /// Energy and time of programming pulses.
@@ -412,9 +416,10 @@ impl<'a> Biller<'a> {
         let rows: f64 = arrays.iter().map(|(rows, ..)| rows).sum();
         let columns: f64 = arrays.iter().map(|(_, columns, _)| columns).sum();
         let joined: f64 = arrays.iter().map(|(.., joined)| joined).sum();
+        // Places of a convolution are sensed one after the other, so a bit line stands for all its neurons.
+        let classes = arrays.last().map_or(0.0, |(.., joined)| *joined);
+        let hidden = joined - classes;
         let per_adc = plant.columns_per_adc;
-        let hidden: f64 = plant.widths[1..plant.widths.len() - 1].iter().map(|width| *width as f64).sum();
-        let classes = plant.widths.last().map_or(0.0, |width| *width as f64);
         self.cover("cells", cells, "cell.area");
         let adc = format!("adc-{}.area", machine.adc_bits);
         if machine.one_bit {
@@ -426,7 +431,8 @@ impl<'a> Biller<'a> {
                 self.cover("activations", 1.0, "sigmoid.area");
             }
             if self.activity.forward.random_bits > 0 {
-                self.cover("random bits", plant.widths[0] as f64, "random-bit.area");
+                let pixels = plant.layers.first().map_or(0.0, |layer| layer.shape.inputs as f64 - 1.0);
+                self.cover("random bits", pixels, "random-bit.area");
             }
             if self.counts_steps() {
                 self.cover("counters", plant.weights(), "counter.area");

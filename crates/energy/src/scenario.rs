@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use toml::de::DeValue;
 
-use crate::architecture::{Architecture, Device, Format, Kind, PartialSums, Plant, Recorded};
+use crate::architecture::{Architecture, Device, Format, Kind, Layer, PartialSums, Plant, Recorded};
 use crate::counts::{Carry, Rates};
 use crate::quantity::{Constant, Dimension};
 use crate::sheet::{Assumption, Reader, SheetError, Table};
@@ -159,12 +159,12 @@ impl Scenario {
         })
     }
 
-    /// The machines for a network of `widths`, all that are compared, on `device`.
+    /// The machines for a network of `layers`, all that are compared, on `device`.
     ///
     /// `recorded` says whether the activity that will be priced counts whole matrices or single arrays.
-    pub fn architectures(&self, device: &Device, widths: &[usize], recorded: Recorded) -> Vec<Architecture> {
+    pub fn architectures(&self, device: &Device, layers: &[Layer], recorded: Recorded) -> Vec<Architecture> {
         let plant = Plant {
-            widths: widths.to_vec(),
+            layers: layers.to_vec(),
             rows: self.rows,
             columns: self.columns,
             cells_per_weight: self.cells_per_weight,

@@ -5,7 +5,7 @@ mod common;
 use bitpulse_core::units::{Seconds, Siemens, Volts};
 use bitpulse_core::{Activity, PassActivity};
 use bitpulse_energy::{
-    Architecture, Constant, Device, Dimension, Kind, PartialSums, Pass, Plant, Range, Recorded, price,
+    Architecture, Constant, Device, Dimension, Kind, Layer, PartialSums, Pass, Plant, Range, Recorded, price,
 };
 use common::technology;
 
@@ -46,7 +46,7 @@ fn an_array_read_of_isaac() {
         },
         device: "isaac".into(),
         plant: Plant {
-            widths: vec![127, 128],
+            layers: Layer::dense(&[127, 128]),
             rows: 128,
             columns: 128,
             cells_per_weight: 1.0,
@@ -92,7 +92,7 @@ fn the_read_energy_of_neurosim() {
         kind: Kind::BsMemristor { adc_bits: 8, dac_bits: 1, integrators: false },
         device: "ag-a-si".into(),
         plant: Plant {
-            widths: vec![399, 100, 10],
+            layers: Layer::dense(&[399, 100, 10]),
             rows: 400,
             columns: 100,
             cells_per_weight: 1.0,

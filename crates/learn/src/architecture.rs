@@ -71,7 +71,7 @@ impl Layer {
     }
 
     /// Input lines of its synaptic matrix, that of the biases included.
-    pub(crate) fn lines(&self, shapes: &LayerShapes) -> usize {
+    pub fn lines(&self, shapes: &LayerShapes) -> usize {
         self.patches(shapes).map_or(shapes.input.neurons() + 1, |patches| patches.lines())
     }
 

@@ -7,15 +7,16 @@ use anyhow::{Context, Result, anyhow, bail};
 use bitpulse_core::{Activity, SeedPath};
 use bitpulse_energy::counts::{self, OutputError, Rates, Signals};
 use bitpulse_energy::{
-    Architecture, Bill, Constant, Device, Interval, Kind as MachineKind, PartialSums, Pass, Range, Ratio,
-    Recorded, Scenario, Swing, Technology, price,
+    Architecture, Bill, Constant, Device, Interval, Kind as MachineKind, Layer, PartialSums, Pass, Range,
+    Ratio, Recorded, Scenario, Swing, Technology, price,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::network::Network;
 use crate::named;
 use crate::report::FIRST_SETTING;
-use crate::spec::{is_digital, parse_widths};
+use crate::spec::is_digital;
 
 /// Draws of every interval.
 pub const DRAWS: u32 = 4000;
@@ -90,10 +91,22 @@ impl Work {
         Self { activity, recorded: Recorded::Matrices, arrays: None, counted: None }
     }
 
-    /// Software has no low digits to carry from: what hardware would do is reckoned.
-    fn carry(&mut self, scenario: &Scenario, device: &Device, widths: &[usize]) {
+    /// The machine called `name` among `machines`, with the arrays of the simulation where there was one.
+    fn machine(&self, name: &str, machines: Vec<Architecture>) -> Result<Architecture> {
+        let found = machines.into_iter().find(|machine| machine.name == name);
+        let mut machine = found.with_context(|| format!("no machine {name}"))?;
+        if let Some(Arrays { size, devices }) = self.arrays {
+            let plant = &mut machine.plant;
+            (plant.rows, plant.columns, plant.cells_per_weight) = (size, size, devices);
+        }
+        Ok(machine)
+    }
+
+    /// Software has no low digits to carry from: what hardware would do is reckoned. Accumulators are digits that do not
+    /// carry.
+    fn carry(&mut self, scenario: &Scenario, device: &Device, layers: &[Layer]) {
         if self.recorded == Recorded::Matrices {
-            let machines = scenario.architectures(device, widths, Recorded::Matrices);
+            let machines = scenario.architectures(device, layers, Recorded::Matrices);
             let carries = counts::carries(&machines[0].plant, scenario.carry, self.activity.samples);
             self.activity.carry = carries;
         }
@@ -106,7 +119,7 @@ pub struct Comparison {
     pub technology: Technology,
     pub scenario: Scenario,
     pub device: Device,
-    pub widths: Vec<usize>,
+    pub network: Network,
     pub bs: Work,
     pub hp: Work,
     pub bills: Vec<Bill>,
@@ -201,6 +214,9 @@ struct Settings {
     hidden_error: String,
     #[serde(rename = "update-pulses", default = "one")]
     update_pulses: f64,
+    /// What weights that digital accumulators change move by; 0 where they move exactly.
+    #[serde(rename = "weight-pulse", default)]
+    weight_pulse: f64,
     /// 0 where a matrix is one array.
     #[serde(rename = "array-size", default)]
     array_size: usize,
@@ -213,6 +229,18 @@ struct Settings {
     /// All columns from the first setting on; of a run by itself, nothing.
     #[serde(skip)]
     all: csv::StringRecord,
+}
+
+/// A rule of a sweep, priced on the memristor machine of its kind.
+#[derive(Clone, Debug)]
+pub struct PricedRule {
+    pub rule: String,
+    pub network: String,
+    pub device: String,
+    pub binary: bool,
+    /// Held-out accuracy at the end of each run, as a fraction.
+    pub accuracies: Vec<f64>,
+    pub bill: Bill,
 }
 
 /// A point of a learning curve.
@@ -256,8 +284,8 @@ impl Settings {
         let [forward, derivative] = [self.forward.as_str(), &self.derivative];
         match [forward, derivative, &self.error, &self.update] {
             // The controls with input bits are neither.
-            ["hp", "hp", "hp", "hp"] => (self.input == "analog").then_some(Kind::Hp),
-            ["bs", "bs" | "coincidence", "bs", "bs"] => Some(Kind::Bs),
+            ["hp", "hp", "hp", "hp" | "accumulated"] => (self.input == "analog").then_some(Kind::Hp),
+            ["bs", "bs" | "coincidence", "bs", "bs" | "accumulated"] => Some(Kind::Bs),
             _ => None,
         }
     }
@@ -287,9 +315,10 @@ impl Settings {
         self.dataset == "mnist" && self.input == "bits" && self.hidden_error == "sign" && pulses == [1.0; 4]
     }
 
-    /// The widths of its layers; `None` of a network that is not given by widths alone.
-    fn widths(&self) -> Option<Vec<usize>> {
-        parse_widths(&self.network)
+    /// Its network; `None` where that is not to be had any more, or is on devices and more than its widths: what cells
+    /// did says nothing of a digital processor, and cannot be reckoned either.
+    fn network(&self) -> Option<Network> {
+        Network::read(&self.network).filter(|network| network.widths().is_some() || is_digital(&self.device))
     }
 
     /// Whether its pulses have a price, or none is needed.
@@ -298,11 +327,12 @@ impl Settings {
     }
 
     /// How its activity was counted, and the arrays where those are simulated.
-    fn recorded(&self, widths: &[usize]) -> (Recorded, Option<Arrays>) {
+    fn recorded(&self, layers: &[Layer]) -> (Recorded, Option<Arrays>) {
         if is_digital(&self.device) {
-            return (Recorded::Matrices, None);
+            let exact = self.update == "accumulated" && self.weight_pulse == 0.0;
+            return (if exact { Recorded::Accumulators } else { Recorded::Matrices }, None);
         }
-        let whole = widths.iter().max().map_or(1, |width| width + 1);
+        let whole = layers.iter().map(|l| l.shape.inputs.max(l.shape.outputs + 1)).max().unwrap_or(1);
         let size = if self.array_size > 0 { self.array_size } else { whole };
         let of_digit = if matches!(self.mapping.as_str(), "pair" | "one-sided") { 2.0 } else { 1.0 };
         let digits = match self.digits.as_str() {
@@ -313,22 +343,19 @@ impl Settings {
         let devices = of_digit * digits;
         // A read counts once for every array of its matrix, so what is read at once is the mean over matrices, each as
         // often as it is read.
-        let tiles = |pair: &[usize]| ((pair[0] + 1).div_ceil(size) * pair[1].div_ceil(size)) as f64;
+        let tiles = |l: &Layer| (l.shape.inputs.div_ceil(size) * l.shape.outputs.div_ceil(size)) as f64;
         let pulses = |bits: bool, pulses: f64| if bits { pulses } else { 1.0 };
         let phases = |layer: usize| match layer {
             0 => pulses(self.input == "bits", self.input_pulses),
             _ => pulses(self.forward == "bs", self.forward_pulses),
         };
-        let matrices = || widths.windows(2).enumerate();
         let mean = |reads: f64, phases: f64| if phases > 0.0 { devices * reads / phases } else { 1.0 };
         let forward_at_once = mean(
-            matrices().map(|(layer, pair)| phases(layer) * tiles(pair)).sum(),
-            matrices().map(|(layer, _)| phases(layer)).sum(),
+            (0..).zip(layers).map(|(k, layer)| phases(k) * tiles(layer)).sum(),
+            (0..layers.len()).map(phases).sum(),
         );
-        let backward_at_once = mean(
-            matrices().skip(1).map(|(_, pair)| tiles(pair)).sum(),
-            widths.len().saturating_sub(2) as f64,
-        );
+        let backward_at_once =
+            mean(layers.iter().skip(1).map(tiles).sum(), layers.len().saturating_sub(1) as f64);
         (Recorded::Arrays { forward_at_once, backward_at_once }, Some(Arrays { size, devices }))
     }
 }
@@ -348,14 +375,9 @@ fn names<'a>(values: impl Iterator<Item = &'a str>) -> String {
 }
 
 impl Comparison {
-    /// The network as settings give it, such as 784-256-10.
-    pub fn network(&self) -> String {
-        self.widths.iter().map(ToString::to_string).collect::<Vec<_>>().join("-")
-    }
-
     /// A network of `widths` that nobody trained: both rules reckoned from the rates of the scenario.
     pub fn reckoned(choice: &Choice, widths: &[usize]) -> Result<Self> {
-        Self::new(choice, widths, None, None)
+        Self::new(choice, &Network::dense(widths), None, None)
     }
 
     /// What the runs of a sweep in `folder`, or the run in a file, did; a rule that was not run is reckoned. `network`
@@ -377,12 +399,16 @@ impl Comparison {
             .filter(|record| rules.is_empty() || rules.contains(&record.settings.rule))
             .collect();
         let Some(comparison) = Self::of_records(choice, &picked, network)? else {
-            let of_widths = |record: &&Record| record.settings.widths().is_some();
-            if picked.iter().find(of_widths).is_none() {
-                bail!("{}: {}", path.display(), not_of_widths(picked.iter().map(|record| &record.settings)));
+            let can_be = |record: &&Record| record.settings.network().is_some();
+            if picked.iter().find(can_be).is_none() {
+                bail!(
+                    "{}: {}",
+                    path.display(),
+                    no_such_network(picked.iter().map(|record| &record.settings))
+                );
             }
             let found: BTreeSet<String> =
-                picked.iter().filter(of_widths).map(|record| record.settings.signals()).collect();
+                picked.iter().filter(can_be).map(|record| record.settings.signals()).collect();
             bail!(
                 "{}: no run{} is all binary (forward, error and update = bs, derivative = bs or coincidence), or all high \
                  precision from analog pixels; there is {}",
@@ -400,7 +426,7 @@ impl Comparison {
             return Ok(OfSweep::Nothing);
         }
         let (known, odd): (Vec<Settings>, Vec<Settings>) =
-            rows(folder)?.into_iter().partition(|settings| settings.widths().is_some());
+            rows(folder)?.into_iter().partition(|settings| settings.network().is_some());
         let has_both = |rows: &[Settings]| {
             let is_of = |kind| rows.iter().any(|settings| settings.kind() == Some(kind));
             is_of(Kind::Bs) && is_of(Kind::Hp)
@@ -409,7 +435,7 @@ impl Comparison {
             return Ok(if odd.is_empty() {
                 OfSweep::Nothing
             } else {
-                OfSweep::Unpriced(format!("{}.", not_of_widths(odd.iter())))
+                OfSweep::Unpriced(format!("{}.", no_such_network(odd.iter())))
             });
         }
         // Pulses that no source describes have no price, which is no fault of the sweep.
@@ -431,11 +457,54 @@ impl Comparison {
         Ok(OfSweep::Priced(Box::new(comparison)))
     }
 
+    /// Every rule of the sweep in `folder` that is all binary or all high precision, each with what its own runs did: those
+    /// of one network and device that differ in their seeds alone.
+    pub fn of_rules(choice: &Choice, folder: &Path) -> Result<Vec<PricedRule>> {
+        if !folder.join(ACTIVITIES).is_file() {
+            return Ok(Vec::new());
+        }
+        let technology = technology(&choice.technology)?;
+        let scenario = scenario(&choice.scenario)?;
+        let rows = rows(folder)?.into_iter().filter(Settings::has_priced_device).collect();
+        let mut left: Vec<Record> = with_counts(folder, rows)?;
+        left.retain(|record| record.settings.kind().is_some());
+        let mut rules = Vec::new();
+        while let Some(first) = left.first().map(|record| record.settings.clone()) {
+            let (own, others): (Vec<Record>, Vec<Record>) =
+                left.into_iter().partition(|record| record.settings.is_like(&first));
+            left = others;
+            let (Some(kind), Some(network)) = (first.kind(), first.network()) else { continue };
+            let cells = if is_digital(&first.device) { &scenario.device } else { &first.device };
+            let device = device(choice.device.as_deref().unwrap_or(Path::new(cells)))?;
+            let (recorded, arrays) = first.recorded(&network.layers);
+            let mut work = Work { activity: Activity::default(), recorded, arrays, counted: None };
+            for record in &own {
+                work.activity += &record.activity;
+            }
+            let binary = kind == Kind::Bs;
+            if binary {
+                work.carry(&scenario, &device, &network.layers);
+            }
+            let name = if binary { REFERENCE } else { "hp-memristor" };
+            let machine = work.machine(name, scenario.architectures(&device, &network.layers, recorded))?;
+            let last = |record: &Record| record.curve.iter().rev().find_map(|point| point.test_accuracy);
+            rules.push(PricedRule {
+                rule: first.rule,
+                network: network.name,
+                device: first.device,
+                binary,
+                accuracies: own.iter().filter_map(last).collect(),
+                bill: price(&work.activity, &machine, &technology)?,
+            });
+        }
+        Ok(rules)
+    }
+
     fn of_records(choice: &Choice, records: &[Record], network: Option<&[usize]>) -> Result<Option<Self>> {
         let usable = |record: &&Record| {
             let settings = &record.settings;
-            let widths = settings.widths().filter(|widths| network.is_none_or(|wanted| widths == wanted));
-            settings.kind().is_some() && widths.is_some()
+            let is_wanted = |own: &Network| network.is_none_or(|wanted| own.widths() == Some(wanted));
+            settings.kind().is_some() && settings.network().is_some_and(|own| is_wanted(&own))
         };
         // The first that meets the other rule in its own sweep; without one, the first.
         let meets = |record: &&Record| {
@@ -452,7 +521,7 @@ impl Comparison {
         let Some(first) = found else {
             return Ok(None);
         };
-        let Some(widths) = first.settings.widths() else {
+        let Some(network) = first.settings.network() else {
             return Ok(None);
         };
         let on = &first.settings.device;
@@ -469,7 +538,7 @@ impl Comparison {
         };
         let of = |kind: Kind| {
             let first = first_of(kind)?;
-            let (recorded, arrays) = first.settings.recorded(&widths);
+            let (recorded, arrays) = first.settings.recorded(&network.layers);
             let mut work = Work { activity: Activity::default(), recorded, arrays, counted: None };
             let mut counted = Counted {
                 rule: first.settings.rule.clone(),
@@ -510,25 +579,33 @@ impl Comparison {
                 }
             }
         }
-        let mut comparison = Self::new(&choice, &widths, bs, hp)?;
+        let mut comparison = Self::new(&choice, &network, bs, hp)?;
         comparison.left_out = left_out;
         comparison.foreign = foreign;
         Ok(Some(comparison))
     }
 
-    fn new(choice: &Choice, widths: &[usize], bs: Option<Work>, hp: Option<Work>) -> Result<Self> {
+    fn new(choice: &Choice, network: &Network, bs: Option<Work>, hp: Option<Work>) -> Result<Self> {
         let technology = technology(&choice.technology)?;
         let scenario = scenario(&choice.scenario)?;
         let device = device(choice.device.as_deref().unwrap_or(Path::new(&scenario.device)))?;
-        let reckon = |signals| Work::reckoned(widths, signals, scenario.rates);
-        let mut bs = bs.unwrap_or_else(|| reckon(Signals::binary_stochastic()));
-        let hp = hp.unwrap_or_else(|| reckon(Signals::high_precision()));
-        bs.carry(&scenario, &device, widths);
+        let counted_or_reckoned = |work: Option<Work>, signals| match (work, network.widths()) {
+            (Some(work), _) => Ok(work),
+            (None, Some(widths)) => Ok(Work::reckoned(widths, signals, scenario.rates)),
+            (None, None) => Err(anyhow!(
+                "what {} does can be counted but not reckoned: prices of it need runs of a binary rule and of one of high \
+                 precision",
+                network.name
+            )),
+        };
+        let mut bs = counted_or_reckoned(bs, Signals::binary_stochastic())?;
+        let hp = counted_or_reckoned(hp, Signals::high_precision())?;
+        bs.carry(&scenario, &device, &network.layers);
         let mut comparison = Self {
             technology,
             scenario,
             device,
-            widths: widths.to_vec(),
+            network: network.clone(),
             bs,
             hp,
             bills: Vec::new(),
@@ -541,27 +618,21 @@ impl Comparison {
 
     /// Bills of all machines, each changed by `change` first.
     fn price(&self, technology: &Technology, change: impl Fn(&mut Architecture)) -> Result<Vec<Bill>> {
-        let machines = |recorded| self.scenario.architectures(&self.device, &self.widths, recorded);
+        let machines = |recorded| self.scenario.architectures(&self.device, &self.network.layers, recorded);
         let names = machines(Recorded::Matrices).into_iter().map(|machine| machine.name);
         names
             .map(|name| {
                 let binary = name.starts_with('b');
                 let work = if binary { &self.bs } else { &self.hp };
                 // What cells did says nothing of a digital processor: it would do what the rule does in software.
-                let reckoned = (work.recorded != Recorded::Matrices && name.contains("cmos")).then(|| {
+                let on_cells = !work.recorded.is_software() && name.contains("cmos");
+                let reckoned = self.network.widths().filter(|_| on_cells).map(|widths| {
                     let signals =
                         if binary { Signals::binary_stochastic() } else { Signals::high_precision() };
-                    Work::reckoned(&self.widths, signals, self.scenario.rates)
+                    Work::reckoned(widths, signals, self.scenario.rates)
                 });
                 let work = reckoned.as_ref().unwrap_or(work);
-                let mut machine = machines(work.recorded)
-                    .into_iter()
-                    .find(|machine| machine.name == name)
-                    .with_context(|| format!("no machine {name}"))?;
-                if let Some(Arrays { size, devices }) = work.arrays {
-                    let plant = &mut machine.plant;
-                    (plant.rows, plant.columns, plant.cells_per_weight) = (size, size, devices);
-                }
+                let mut machine = work.machine(&name, machines(work.recorded))?;
                 change(&mut machine);
                 Ok(price(&work.activity, &machine, technology)?)
             })
@@ -588,10 +659,14 @@ impl Comparison {
     }
 
     /// The same machines, with the work of a binary rule reckoned from `signals` and `rates`.
+    ///
+    /// # Errors
+    /// Of a network that is more than its widths.
     pub fn with_binary_work(&self, signals: Signals, rates: Rates) -> Result<Self> {
+        let widths = self.network.widths().context("only what dense layers do can be reckoned")?;
         let mut other = self.clone();
-        other.bs = Work::reckoned(&self.widths, signals, rates);
-        other.bs.carry(&self.scenario, &self.device, &self.widths);
+        other.bs = Work::reckoned(widths, signals, rates);
+        other.bs.carry(&self.scenario, &self.device, &self.network.layers);
         other.bills = other.price(&other.technology, |_| {})?;
         Ok(other)
     }
@@ -626,11 +701,13 @@ impl Comparison {
             "input bits from the noise of comparators, not from shift registers",
             self.with_technology(noisy_inputs.clone()),
         )?;
-        if !self.is_simulated() {
+        if !self.is_simulated() && self.network.widths().is_some() {
             let race = Signals { output_error: OutputError::Race, ..Signals::binary_stochastic() };
             let raced = self.with_binary_work(race, self.rates().unwrap_or(self.scenario.rates))?;
             add("outputs decided by a noisy race: no converter left in BS", Ok(raced.clone()))?;
             add("both of these", raced.with_technology(noisy_inputs))?;
+        }
+        if !self.is_simulated() {
             add("currents of HP arrays join before one converter", self.with_machines(joined))?;
             add(
                 "inputs of HP driven bit by bit: eight conversions for one, as ISAAC has it",
@@ -695,7 +772,7 @@ impl Comparison {
     /// Whether both rules ran on simulated arrays: conductances, conversions and pulses are then those of one device and
     /// one size of array, and no other can be reckoned from them.
     pub fn is_simulated(&self) -> bool {
-        [&self.bs, &self.hp].iter().all(|work| work.recorded != Recorded::Matrices)
+        [&self.bs, &self.hp].iter().all(|work| !work.recorded.is_software())
     }
 
     /// The bill of a machine.
@@ -727,7 +804,7 @@ impl Comparison {
     pub fn rates(&self) -> Option<Rates> {
         self.bs.counted.as_ref().filter(|counted| counted.tells_rates)?;
         let Rates { lit_pixels, mean_pixel, .. } = self.scenario.rates;
-        Rates::measured(&self.bs.activity, &self.widths, [lit_pixels, mean_pixel])
+        Rates::measured(&self.bs.activity, self.network.widths()?, [lit_pixels, mean_pixel])
     }
 
     /// Joules of the reference machine by component over `passes`, nominal, as shares of all, greatest first.
@@ -746,11 +823,12 @@ impl Comparison {
     }
 }
 
-/// Why networks that are not given by widths have no price.
-fn not_of_widths<'a>(rows: impl Iterator<Item = &'a Settings>) -> String {
+/// Why these networks have no price.
+fn no_such_network<'a>(rows: impl Iterator<Item = &'a Settings>) -> String {
     let networks = names(rows.map(|settings| settings.network.as_str()));
     format!(
-        "Not priced: machines are of fully connected layers, given by widths as in 784-256-10, and {networks} is not"
+        "Not priced: {networks} is a convolution on simulated devices, whose digital rivals cannot be reckoned, or a file \
+         that is not there"
     )
 }
 

@@ -3,6 +3,7 @@
 //! The arithmetic is that of `bitpulse-energy`; here are the arguments, the files and the tables.
 
 pub mod comparison;
+mod network;
 pub mod print;
 
 use std::path::PathBuf;

@@ -44,7 +44,7 @@ pub fn document(comparison: &Comparison, accuracy: f64) -> Json {
         "technology": comparison.technology.name(),
         "scenario": comparison.scenario.name,
         "device": comparison.device.name,
-        "network": comparison.network(),
+        "network": comparison.network.name,
         "bs": of_work(&comparison.bs),
         "hp": of_work(&comparison.hp),
         "counted_on": comparison.foreign.as_ref().map(|foreign| {
@@ -145,7 +145,7 @@ pub fn tables(comparison: &Comparison, accuracy: f64) -> String {
 }
 
 fn write_tables(out: &mut String, comparison: &Comparison, accuracy: f64) -> std::fmt::Result {
-    let network = comparison.network();
+    let network = &comparison.network.name;
     writeln!(
         out,
         "{network}, technology {}, scenario {}, device {}",

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bitpulse_core::Activity;
 use bitpulse_device::load_folder;
 use bitpulse_energy::counts::{Rates, Signals};
@@ -14,6 +14,7 @@ use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
+use super::dial;
 use super::figure::{Axis, Hover, Ink, Numbers, Panel, Point, Series, Spread, WIDTH, body_of, finish, size};
 use crate::energy::comparison::{
     CLAIMS, Choice, Comparison, DRAWS, Found, OfSweep, PARTS, REFERENCE, priced, technology,
@@ -55,7 +56,7 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
     };
     Ok(Some(html! {
         p {
-            "Counted events of " (found.network()) ", rules " (of(&found.bs)) " and " (of(&found.hp))
+            "Counted events of " (found.network.name) ", rules " (of(&found.bs)) " and " (of(&found.hp))
             ", priced with " code { (found.technology.name()) } " on the machines of the scenario "
             code { (found.scenario.name) } " with " code { (found.device.name) } " cells. All machines are compared "
             "with " code { (REFERENCE) } "; a constant that enters both sides moves both. No chip was measured."
@@ -83,6 +84,7 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
                 "within it by component. The figure at the right is that whole, per sample."
             } }
         }
+        @if let Some(dial) = dial::block(dir)? { (dial) }
         h3 { "Bills" }
         (bill_table(&found))
         h3 { "What the ratios depend on" }
@@ -139,7 +141,8 @@ fn beside_reckoned(found: &Comparison) -> Result<Markup> {
         ("steps of counters", |a| a.update.counter_steps as f64),
     ];
     let choice = Choice { device: Some(found.device.name.clone().into()), ..Choice::default() };
-    let reckoned = Comparison::reckoned(&choice, &found.widths)?;
+    let widths = found.network.widths().context("only networks of widths are priced on devices")?;
+    let reckoned = Comparison::reckoned(&choice, widths)?;
     let per_sample = |activity: &Activity, count: Count| {
         let mean = count(activity) / activity.samples as f64;
         if mean >= 100.0 { format!("{mean:.0}") } else { format!("{mean:.2}") }
@@ -596,18 +599,22 @@ fn curves(found: &Comparison) -> Result<Vec<Panel>> {
         }
     }
     devices.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let rates = found.rates().unwrap_or(found.scenario.rates);
-    let mut activities = vec![];
-    for share in [0.02, 0.05, 0.1, 0.2, 0.5, 1.0] {
-        let rates = Rates { mean_pixel: share, hidden_bits: share, ..rates };
-        let there = found.with_binary_work(Signals::binary_stochastic(), rates)?;
-        activities.push((100.0 * share, format!("{:.0} % of bits on", 100.0 * share), there));
-    }
-    Ok(vec![
+    let mut panels = vec![
         curve("Bits of the converters", "bits of an ADC", false).panel(&bits),
         curve("Size of an array", "word lines and bit lines", true).panel(&sizes),
         time,
-        curve("Activity of forward bits", "bits that are on, %", true).panel(&activities),
+    ];
+    if found.network.widths().is_some() {
+        let rates = found.rates().unwrap_or(found.scenario.rates);
+        let mut activities = vec![];
+        for share in [0.02, 0.05, 0.1, 0.2, 0.5, 1.0] {
+            let rates = Rates { mean_pixel: share, hidden_bits: share, ..rates };
+            let there = found.with_binary_work(Signals::binary_stochastic(), rates)?;
+            activities.push((100.0 * share, format!("{:.0} % of bits on", 100.0 * share), there));
+        }
+        panels.push(curve("Activity of forward bits", "bits that are on, %", true).panel(&activities));
+    }
+    panels.push(
         Curve {
             title: "Pulses of each device",
             x_title: "energy of a SET pulse, pJ",
@@ -620,7 +627,8 @@ fn curves(found: &Comparison) -> Result<Vec<Panel>> {
             claim: None,
         }
         .panel(&devices),
-    ])
+    );
+    Ok(panels)
 }
 
 fn variant_table(found: &Comparison) -> Result<Markup> {
@@ -732,21 +740,28 @@ mod tests {
     #[test]
     fn what_has_no_price_is_one_line_that_says_why() {
         assert_eq!(of(&[]), None);
-        let networks = of(&[("cnn-small", "software")]).expect("a line");
-        assert!(networks.starts_with("<p>Not priced: machines are of fully connected layers"), "{networks}");
-        assert!(networks.contains("cnn-small is not.") && !networks.contains("<table"), "{networks}");
+        let networks = of(&[("cnn-small", "taox-hfox")]).expect("a line");
+        assert!(networks.starts_with("<p>Not priced: cnn-small is a convolution on simulated"), "{networks}");
+        assert!(!networks.contains("<table"), "{networks}");
         let devices = of(&[("784-256-10", "mod"), ("784-256-10", "reram-es")]).expect("a line");
         assert!(devices.contains("width of the pulses of mod, reram-es."), "{devices}");
         assert!(devices.starts_with("<p>Not priced: ") && !devices.contains("<table"), "{devices}");
     }
 
     #[test]
+    fn convolutions_in_software_are_priced_by_what_was_counted() {
+        let found = of(&[("cnn-small", "software")]).expect("a section");
+        assert!(found.contains("Counted events of cnn-small") && found.contains("Bits of the converters"));
+        assert!(!found.contains("Activity of forward bits") && !found.contains("noisy race"), "reckoned");
+    }
+
+    #[test]
     fn what_has_a_price_is_priced_and_the_rest_is_named() {
-        let found = of(&[("cnn-small", "software"), ("784-256-10", "mod"), ("784-256-10", "taox-hfox")]);
+        let found = of(&[("cnn-small", "mod"), ("784-256-10", "mod"), ("784-256-10", "taox-hfox")]);
         let found = found.expect("a section");
         assert!(found.contains("Events were counted on simulated devices (taox-hfox)"));
         assert!(found.contains("reckoned from rates of software"));
-        for left_out in ["bs (784-256-10, mod), runs: 1", "hp (cnn-small, software), runs: 1"] {
+        for left_out in ["bs (784-256-10, mod), runs: 1", "hp (cnn-small, mod), runs: 1"] {
             assert!(found.contains(left_out), "{left_out}");
         }
         let software = of(&[("784-256-10", "software")]).expect("a section");

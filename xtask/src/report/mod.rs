@@ -7,6 +7,7 @@
 mod ablation;
 mod arms;
 mod devices;
+mod dial;
 mod differences;
 mod energy;
 mod figure;

@@ -40,7 +40,7 @@ use toml::de::{DeTable, DeValue};
 
 pub use hardware::{file_value, is_digital};
 pub use keys::{KEYS, Key, Value, near_miss};
-pub use network::parse_widths;
+pub use network::{parse_widths, read as read_network};
 pub use run::{Run, SplitSpec};
 
 use crate::named;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bitpulse_core::Activity;
 use bitpulse_core::units::{Seconds, Siemens, Volts};
-use bitpulse_energy::{Architecture, Device, Recorded, Scenario, Technology, counts};
+use bitpulse_energy::{Architecture, Device, Layer, Recorded, Scenario, Technology, counts};
 
 fn read(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
@@ -37,7 +37,7 @@ pub fn device() -> Device {
 pub const WIDTHS: [usize; 3] = [784, 256, 10];
 
 pub fn machine(name: &str, recorded: Recorded) -> Architecture {
-    let machines = scenario().architectures(&device(), &WIDTHS, recorded);
+    let machines = scenario().architectures(&device(), &Layer::dense(&WIDTHS), recorded);
     machines.into_iter().find(|machine| machine.name == name).expect("the file can be read")
 }
 
