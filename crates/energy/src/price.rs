@@ -362,14 +362,17 @@ impl<'a> Biller<'a> {
         let pulsed = counts.pulses();
         if pulsed > 0 {
             // Software counts no slots of time: of coincidence pulses a layer takes one for each polarity, of an
-            // outer product one for each polarity and word line.
+            // outer product one for each polarity and word line. Accumulators write all weights at once, line by line.
             let plant = &self.architecture.plant;
+            let lines = plant.matrices().map(|shape| shape.inputs as f64).sum::<f64>();
             let slots = if counts.pulse_slots > 0 {
                 0.5 * counts.pulse_slots as f64
+            } else if plant.recorded == Recorded::Accumulators {
+                pulsed as f64 / plant.weights() * lines
             } else if machine.one_bit {
                 self.bill.samples * plant.matrices().count() as f64
             } else {
-                self.bill.samples * plant.matrices().map(|shape| shape.inputs as f64).sum::<f64>()
+                self.bill.samples * lines
             };
             for time in [set_time, reset_time] {
                 let mut factors = vec![(time.as_str(), 1)];

@@ -47,6 +47,25 @@ fn conductances_that_a_simulation_summed_are_priced_as_they_are() {
 }
 
 #[test]
+fn accumulators_write_exact_changes_on_either_machine() {
+    // Two batches of five samples that write all weights of 784-256-10.
+    let weights = 785 * 256 + 257 * 10;
+    let update = PassActivity { set_pulses: weights, reset_pulses: weights, ..PassActivity::default() };
+    let activity = Activity { update, ..Activity::default() };
+    let exact = bill(activity.clone(), "hp-memristor", Recorded::Matrices);
+    for machine in ["bs-memristor", "hp-memristor"] {
+        let written = bill(activity.clone(), machine, Recorded::Accumulators);
+        let [found, expected] = [&written, &exact].map(|bill| joules(bill, Pass::Update, "pulses"));
+        assert_relative_eq!(found, expected, max_relative = 1e-12);
+        // A slot for each polarity and each of 785 + 257 word lines, twice.
+        let changes = written.constants().find(|constant| constant.key == "pulses-per-change");
+        let per_change = changes.expect("an exact change takes some pulses").range.nominal;
+        let seconds = 2.0 * 1042.0 * 2.0 * 50e-9 * per_change / 10.0;
+        assert_relative_eq!(written.seconds_per_sample().nominal, seconds, max_relative = 1e-12);
+    }
+}
+
+#[test]
 fn where_there_are_none_the_middle_of_the_window_stands_for_them() {
     let forward = PassActivity { driven_cells: 1000, ..PassActivity::default() };
     let update = PassActivity { set_pulses: 40, reset_pulses: 30, ..PassActivity::default() };

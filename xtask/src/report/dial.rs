@@ -68,13 +68,13 @@ fn panel(rules: &[Reached]) -> Option<Panel> {
     if rules.iter().filter(own).filter(|(_, rule)| rule.binary).count() < 2 {
         return None;
     }
-    let joules = |rule: &PricedRule| rule.bill.joules_per_sample().nominal;
+    let nanojoules = |rule: &PricedRule| 1e9 * rule.bill.joules_per_sample().nominal;
     let line = |binary: bool, label: &str, ink: Ink| {
         let mut points: Vec<Point> = (rules.iter().filter(own).filter(|(_, rule)| rule.binary == binary))
             .map(|(accuracy, rule)| {
                 let [mid, low, high] =
                     [accuracy.mean, accuracy.low(), accuracy.high()].map(|share| 100.0 * share);
-                Point { x: joules(rule), mid, low, high }
+                Point { x: nanojoules(rule), mid, low, high }
             })
             .collect();
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
@@ -84,9 +84,9 @@ fn panel(rules: &[Reached]) -> Option<Panel> {
     let series: Vec<Series> = series.into_iter().filter(|line| !line.points.is_empty()).collect();
     let mut hover: Vec<(f64, String)> = (rules.iter().filter(own))
         .map(|(accuracy, rule)| {
-            let at = joules(rule);
+            let at = nanojoules(rule);
             let reached = percent(accuracy.mean);
-            (at, format!("{}: {reached} %, {} a sample", rule.rule, Dimension::Energy.show(at)))
+            (at, format!("{}: {reached} %, {} a sample", rule.rule, Dimension::Energy.show(1e-9 * at)))
         })
         .collect();
     hover.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -94,7 +94,7 @@ fn panel(rules: &[Reached]) -> Option<Panel> {
         title: format!("{}, {}", first.network, first.device),
         x: Axis::logarithmic(hover.iter().map(|(x, _)| *x)),
         y: Axis::linear(series.iter().flat_map(|line| &line.points).flat_map(|p| [p.low, p.high])),
-        x_title: "J per training sample".into(),
+        x_title: "nJ per training sample".into(),
         y_title: "held-out accuracy, %".into(),
         spread: Drawn::Bars { apart: 0.0 },
         series,

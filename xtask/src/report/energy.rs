@@ -99,7 +99,7 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
                 (CURVE_DRAWS) " draws. "
                 @if found.is_simulated() {
                     "Converters, size of arrays and device are those that were simulated, so they are not varied here."
-                } @else {
+                } @else if found.network.widths().is_some() {
                     "Activity of forward bits is reckoned, all else is as counted."
                 }
             }
