@@ -1,3 +1,4 @@
+use bitpulse_core::rows::Aligned;
 use bitpulse_core::{
     Activity, Patches, Readout, SeedPath, Shape, Signal, Signals, State, StateError, SynapticMatrix, Update,
     rows,
@@ -33,7 +34,7 @@ use crate::software::is_rounded;
 #[derive(Clone, Debug)]
 pub struct FixedMatrix {
     /// Input-major multiples of the least weight, each row padded with zeros to `stride` columns.
-    weights: Vec<i16>,
+    weights: Aligned<i16>,
     stride: usize,
     /// The same in floats, as long as `is_current`, and everything that is counted.
     floats: SoftwareMatrix<f32>,
@@ -52,7 +53,7 @@ impl FixedMatrix {
     pub fn zeros(shape: Shape) -> Self {
         let stride = rows::stride(shape.outputs);
         Self {
-            weights: vec![0; shape.inputs * stride],
+            weights: Aligned::zeros(shape.inputs * stride),
             stride,
             floats: SoftwareMatrix::zeros(shape),
             is_current: true,

@@ -1,3 +1,4 @@
+use bitpulse_core::rows::Aligned;
 use bitpulse_core::{
     Accumulation, Accumulator, Activity, PassActivity, Patches, Readout, Real, SeedPath, Shape, Signal,
     Signals, State, StateError, SynapticMatrix, Update, rows,
@@ -30,10 +31,10 @@ use crate::products;
 /// assert_eq!(matrix.take_activity().forward.comparisons, 1);
 /// ```
 #[derive(Clone, Debug)]
-pub struct SoftwareMatrix<R = f32> {
+pub struct SoftwareMatrix<R: Real = f32> {
     shape: Shape,
     /// Input-major, each row padded with zeros to `stride` columns.
-    weights: Vec<R>,
+    weights: Aligned<R>,
     stride: usize,
     activity: Activity,
     /// Lines of the sample at hand that are not zero, with their values.
@@ -99,7 +100,7 @@ impl<R: Real> SoftwareMatrix<R> {
         let stride = rows::stride(shape.outputs);
         Self {
             shape,
-            weights: vec![R::zero(); shape.inputs * stride],
+            weights: Aligned::zeros(shape.inputs * stride),
             stride,
             activity: Activity::default(),
             active: Vec::new(),

@@ -6,10 +6,12 @@
 //! product and a sum into one rounding, so all instruction sets give the same bits; property tests hold them to loops
 //! that can be read.
 
+mod aligned;
 mod fast;
 #[cfg(test)]
 mod plain;
 
+pub use aligned::Aligned;
 pub use fast::{
     count_signs, dot_rows, dot_rows_sparse, fill_draws, nonzero, signs_by_row, sum_rows, sum_scaled_rows,
     sum_signs,
