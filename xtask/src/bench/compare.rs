@@ -107,8 +107,8 @@ impl fmt::Display for Comparison {
             (&self.only_now, "new"),
             (&self.only_before, "not measured now"),
         ] {
-            for name in names {
-                writeln!(f, "{name:44} {what}")?;
+            if !names.is_empty() {
+                writeln!(f, "{what}: {}", names.join(", "))?;
             }
         }
         Ok(())

@@ -11,11 +11,14 @@ use crate::plot::{AXIS, Axis, COOL, Ink, QUIET, UNIT, WARM, frame, label_style, 
 const WIDTH: i32 = 560;
 const HEIGHT: i32 = 380;
 
-/// Room for the labels beside the plot.
-const RIGHT: i32 = 78;
+/// Room beside the plot.
+const RIGHT: i32 = 14;
+
+/// Hidden size at which the lines of exact proportion meet the curves.
+const PROPORTIONAL_AT: f64 = 256.0;
 
 /// Seconds a sample of `kernel/forward` and `kernel/update` against the hidden size, both axes logarithmic, with a line of
-/// exact proportion through each curve's first point and the sizes from which on the matrix leaves a cache.
+/// exact proportion through each curve at [`PROPORTIONAL_AT`] and the sizes from which on the matrix leaves a cache.
 ///
 /// # Errors
 /// When plotters cannot draw.
@@ -30,7 +33,16 @@ pub fn draw(figures: &[Figure], caches: &Caches) -> Result<String> {
     };
     let curves = [("forward", COOL[0], of("forward")), ("update", WARM[0], of("update"))];
     let points = || curves.iter().flat_map(|(_, _, curve)| curve);
-    let x = Axis::logarithmic(points().map(|point| point.0));
+    let fills = |bytes: usize| bytes as f64 / (kernel::LINES * size_of::<f32>()) as f64;
+    let widest = kernel::sizes().max().unwrap_or(1) as f64;
+    // A cache that is filled a little beyond the last size is shown too.
+    let caches: Vec<(u32, f64)> =
+        (1..).zip(caches.bytes.map(fills)).filter(|cache| cache.1 < 2.0 * widest).collect();
+    let x = Axis::logarithmic(
+        points()
+            .map(|point| point.0)
+            .chain(caches.last().map(|cache| cache.1).filter(|hidden| *hidden > widest)),
+    );
     let y = Axis::logarithmic(points().map(|point| point.1));
     let mut drawn = String::new();
     {
@@ -39,37 +51,42 @@ pub fn draw(figures: &[Figure], caches: &Caches) -> Result<String> {
         let mut chart = frame(
             &root,
             [&x, &y],
-            ["hidden neurons", "microseconds a sample, 102 of 784 lines driven"],
+            ["hidden neurons", "microseconds a sample, 102 of 784 lines driven; thin lines: in proportion"],
             RIGHT,
         )?;
         let line = |points: Vec<(f64, f64)>, ink: Ink, quarters: u32| {
             [PathElement::new(points, ink.colour().stroke_width(quarters))]
         };
         let mut marks = Vec::new();
-        for (level, bytes) in (1..).zip(caches.bytes) {
-            let hidden = bytes as f64 / (kernel::LINES * size_of::<f32>()) as f64;
+        for (level, hidden) in caches {
             if (x.range().start..x.range().end).contains(&hidden) {
                 chart.draw_series(line(vec![(hidden, y.range().start), (hidden, y.range().end)], AXIS, 4))?;
-                marks.push((chart.backend_coord(&(hidden, y.range().end)), level));
+                marks.push((chart.backend_coord(&(hidden, y.range().start)), level));
             }
         }
         let mut labels = Vec::new();
         for (name, ink, curve) in &curves {
             let (Some(first), Some(last)) = (curve.first(), curve.last()) else { continue };
-            let proportional = (last.0, first.1 * last.0 / first.0);
-            chart.draw_series(line(vec![*first, proportional], QUIET, 3))?;
+            if let Some((at, through)) = curve.iter().find(|point| point.0 == PROPORTIONAL_AT) {
+                let ends = [first.0, last.0].map(|hidden| (hidden, through * hidden / at));
+                chart.draw_series(line(ends.to_vec(), QUIET, 3))?;
+            }
             chart.draw_series(line(curve.clone(), *ink, 8))?;
             let dots = curve.iter().map(|at| Circle::new(*at, 3 * UNIT, ink.colour().filled()));
             chart.draw_series(dots)?;
-            labels.push((chart.backend_coord(last), *name, *ink));
+            labels.push((chart.backend_coord(&curve[curve.len() / 2]), *name, *ink));
         }
         drop(chart);
         for ((x, y), level) in marks {
             let text = format!("matrix leaves L{level}");
-            root.draw(&words(&text, (x / UNIT + 5, y / UNIT + 10), &small(QUIET), HPos::Left))?;
+            let (beside, side) = if x > WIDTH * UNIT / 2 { (-5, HPos::Right) } else { (5, HPos::Left) };
+            root.draw(&words(&text, (x / UNIT + beside, y / UNIT - 10), &small(QUIET), side))?;
         }
+        // The update takes longer than the forward read of as many rows: its curve is the upper one.
         for ((x, y), name, ink) in labels {
-            root.draw(&words(name, (x / UNIT + 9, y / UNIT), &label_style(ink), HPos::Left))?;
+            let (across, down, side) =
+                if name == "update" { (-9, -9, HPos::Right) } else { (9, 9, HPos::Left) };
+            root.draw(&words(name, (x / UNIT + across, y / UNIT + down), &label_style(ink), side))?;
         }
         root.present()?;
     }

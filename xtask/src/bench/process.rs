@@ -26,7 +26,7 @@ pub fn figures() -> Result<Vec<Figure>> {
     let (_, memory) = watched(&TRAIN.map(Into::into))?;
     let starts = (0..STARTS).map(|_| start()).collect::<Result<Vec<f64>>>()?;
     let memory = Figure::plain("train/memory/784-500-10".into(), memory as f64, "B");
-    Ok(vec![memory, Figure::seconds("train/start/784-500-10".into(), Seconds::of(starts))])
+    Ok(vec![memory, Figure::seconds("train/start".into(), Seconds::of(starts))])
 }
 
 /// Seconds until a child says that it begins to learn; it then ends.

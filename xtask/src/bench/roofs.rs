@@ -222,22 +222,53 @@ impl Roofs {
 /// Floats that a stream adds up side by side: the registers of the widest instruction set hold them twice.
 const STRANDS: usize = 128;
 
+/// Bytes a second of walks over `bytes` bytes: read, and there and back.
+pub fn stream_rates(bytes: usize) -> [f64; 2] {
+    [read_rate(bytes), update_rate(bytes)]
+}
+
 fn read_rate(bytes: usize) -> f64 {
-    let values = vec![1.0_f32; (bytes / size_of::<f32>()).next_multiple_of(STRANDS)];
+    let mut values = Aligned::new(bytes.div_ceil(size_of::<f32>()).next_multiple_of(STRANDS));
+    let values = values.as_mut_slice();
     let mut sums = [0.0; STRANDS];
     let least = least_seconds(|| {
-        read(black_box(&values), &mut sums);
+        read(black_box(values), &mut sums);
         black_box(&sums);
     });
-    size_of_val(values.as_slice()) as f64 / least
+    size_of_val(values) as f64 / least
 }
 
 fn update_rate(bytes: usize) -> f64 {
-    let mut values = vec![1.0_f32; (bytes / size_of::<f32>()).next_multiple_of(STRANDS)];
+    let mut values = Aligned::new(bytes.div_ceil(size_of::<f32>()).next_multiple_of(STRANDS));
+    let values = values.as_mut_slice();
     let least = least_seconds(|| {
-        update(black_box(&mut values), black_box(1e-6));
+        update(black_box(values), black_box(1e-6));
     });
-    2.0 * size_of_val(values.as_slice()) as f64 / least
+    2.0 * size_of_val(values) as f64 / least
+}
+
+/// Bytes of a cache line.
+pub const CACHE_LINE: usize = 64;
+
+/// Floats, all 1, that begin where a cache line does: a vector that lies across two lines takes both of them, and where the
+/// allocator happens to begin would make half of an update's speed.
+pub struct Aligned {
+    padded: Vec<f32>,
+    start: usize,
+    length: usize,
+}
+
+impl Aligned {
+    pub fn new(length: usize) -> Self {
+        let padded = vec![1.0_f32; length + CACHE_LINE / size_of::<f32>()];
+        // The offset may not be known, by the contract of the function; then any start is as good.
+        let start = padded.as_ptr().align_offset(CACHE_LINE).min(padded.len() - length);
+        Self { padded, start, length }
+    }
+
+    pub fn as_mut_slice(&mut self) -> &mut [f32] {
+        &mut self.padded[self.start..self.start + self.length]
+    }
 }
 
 /// Products and sums of every strand in one call.
@@ -361,6 +392,15 @@ mod tests {
         assert_eq!(Caches::read(folder.path()), Some(expected));
         let sizes = LEVELS.map(|level| expected.stream_bytes(level));
         assert_eq!(sizes.map(|bytes| expected.level(bytes)), LEVELS);
+    }
+
+    #[test]
+    fn streams_begin_with_a_cache_line() {
+        for length in [1, 100, 5_000] {
+            let mut values = Aligned::new(length);
+            let values = values.as_mut_slice();
+            assert_eq!((values.len(), values.as_ptr().addr() % CACHE_LINE), (length, 0));
+        }
     }
 
     #[test]
