@@ -41,6 +41,7 @@ impl Ci {
         stage("doctests", || cargo(&["test", "--quiet", "--workspace", "--all-features", "--doc"]))?;
         stage("examples", examples)?;
         stage("quickstart in miniature", miniature)?;
+        stage("instructions", || xtask(&["instructions"]))?;
         stage("tests", || {
             if has_nextest {
                 cargo(&["nextest", "run", "--workspace", "--all-features"])

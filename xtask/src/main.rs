@@ -14,6 +14,7 @@ mod documents;
 mod energy;
 mod failure;
 mod gallery;
+mod instructions;
 #[cfg(test)]
 #[path = "../../fuzz/mutate.rs"]
 mod mutate;
@@ -67,6 +68,8 @@ enum Verb {
     Energy(energy::Energy),
     /// Measure how fast things are
     Bench(bench::Bench),
+    /// Count the instructions of fixed jobs, and compare them with a baseline
+    Instructions(instructions::Instructions),
     /// Write the pages of the book that follow from the code
     Book(book::Book),
     /// Check what compilers do not: arrows between crates, documents, licences, spelling
@@ -105,6 +108,7 @@ fn main() -> ExitCode {
         Verb::Devices(verb) => verb.run(),
         Verb::Energy(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),
+        Verb::Instructions(verb) => verb.run(),
         Verb::Book(_) => book::Book::run(),
         Verb::Tidy(_) => tidy::Tidy::run(),
         Verb::Ci(_) => ci::Ci::run(),

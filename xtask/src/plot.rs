@@ -206,6 +206,19 @@ impl ValueFormatter<f64> for Axis {
 pub(crate) const ALONE: &str = "<style>text { font-family: system-ui, sans-serif; }</style>\
                                 <rect width=\"100%\" height=\"100%\" fill=\"#fcfcfb\"/>";
 
+/// `drawn`, which plotters wrote in drawn units, as a file of its own: `title` is what a reader is told who does not see it.
+pub(crate) fn page(title: &str, [width, height]: [i32; 2], drawn: &str) -> String {
+    let body = drawn.split_once('\n').map_or("", |(_, body)| body);
+    let title = title.replace('&', "&amp;").replace('<', "&lt;");
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" width=\"{width}\" height=\"{height}\" \
+         role=\"img\"><title>{title}</title>{ALONE}\n{}\n",
+        width * UNIT,
+        height * UNIT,
+        body.trim_end()
+    )
+}
+
 /// What is drawn on, in drawn units.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// A plot of two axes.

@@ -140,6 +140,9 @@ impl Keeper for Tell {
     }
 }
 
+/// What is said at level debug just before the first step of a training that begins.
+pub const FIRST_STEP: &str = "first step";
+
 /// Samples between two questions to the [`Keeper`], rounded to batches.
 const SEGMENT_SAMPLES: usize = 256;
 
@@ -201,6 +204,9 @@ pub fn execute(
         let save = || Checkpoint::of(&training, &activity, &curve, train_seconds);
         if keeper.between_batches(&position, &save)?.is_break() {
             return Ok(None);
+        }
+        if activity.samples == 0 {
+            debug!("{FIRST_STEP}");
         }
         let start = Instant::now();
         if !training.learn_batches(&data.train, segment) {

@@ -83,6 +83,49 @@ fn train_prints_one_json_document() {
 }
 
 #[test]
+fn bench_prints_one_json_document_that_it_compares_with_later() {
+    let folder = folder();
+    let output = xtask(&["bench", "data", "--json"]).output().expect("xtask runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let figures: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    let figures = figures.as_array().expect("a list of figures");
+    for figure in figures {
+        assert!(figure["value"].as_f64().is_some_and(|value| value > 0.0), "{figure}");
+        assert!(figure["unit"].is_string(), "{figure}");
+        assert!(figure["roofline_share"].is_null() || figure["roofline_share"].is_f64(), "{figure}");
+    }
+    let share = |name: &str| {
+        let figure = figures.iter().find(|figure| figure["name"] == name);
+        figure.unwrap_or_else(|| panic!("no figure {name}"))["roofline_share"].clone()
+    };
+    for roof in ["l1", "l2", "l3", "dram", "multiply-add"] {
+        assert!(share(&format!("roof/{roof}")).is_null(), "a roof has no share");
+    }
+    assert!(share("data/mnist/examples").is_f64());
+    let file = folder.path().join("figures.json");
+    fs::write(&file, &output.stdout).expect("the file can be written");
+    xtask(&["bench", "data", "--compare", text(&file)])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("new / old"))
+        .stdout(predicate::str::contains("data/mnist/read"));
+}
+
+#[test]
+fn bench_refuses_what_it_cannot_compare_with_or_draw_before_it_measures() {
+    let folder = folder();
+    let file = folder.path().join("figures.json");
+    let compare = || xtask(&["bench", "data", "--compare", text(&file)]).assert().code(2).stdout("");
+    compare().stderr(predicate::str::contains("figures.json: No such file"));
+    fs::write(&file, "not a list").expect("the file can be written");
+    compare().stderr(predicate::str::contains("figures.json is not what"));
+    xtask(&["bench", "data", "--svg", text(&file)])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("allowed with kernel and all"));
+}
+
+#[test]
 fn a_run_on_effective_maps_says_how_far_they_were_off() {
     let train = |settings: &[&str]| -> serde_json::Value {
         let mut command = xtask(&["train", "benchmark-device", "--json", "--set", "rule=bs-pulses"]);

@@ -68,7 +68,8 @@ impl Source {
         self.mnist.as_ref().map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.clone()))
     }
 
-    fn mnist(&self) -> PathBuf {
+    /// Folder of the four files of MNIST.
+    pub fn mnist(&self) -> PathBuf {
         self.mnist.clone().unwrap_or_else(|| workspace::root().join("data/mnist"))
     }
 

@@ -1,13 +1,11 @@
 //! A sheet of two by two panels under a title: the form of every picture of a device.
 
-use std::fmt::Write as _;
-
 use anyhow::Result;
 use bitpulse_core::units::Siemens;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use crate::plot::{ALONE, Area, Chart, Ink, QUIET, TEXT, UNIT, label_style, small, spread_out, words};
+use crate::plot::{Area, Chart, Ink, QUIET, TEXT, UNIT, label_style, page, small, spread_out, words};
 
 /// Pulses that raise the conductance.
 pub(super) const SET: Ink = Ink::of(0, false);
@@ -76,18 +74,7 @@ pub(super) fn sheet(
         draw(&areas.map(|area| area.margin(22 * UNIT, 0, 0, GAP * UNIT)))?;
         root.present()?;
     }
-    let body = drawn.split_once('\n').map_or("", |(_, body)| body);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{WIDTH}\" \
-         height=\"{page_height}\" role=\"img\">"
-    );
-    let _ = write!(svg, "<title>{}</title>{ALONE}\n{}\n", escaped(title), body.trim_end());
-    Ok(svg)
-}
-
-/// `text` as SVG holds it.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
+    Ok(page(title, [WIDTH, page_height], &drawn))
 }
 
 /// Draws a line, thinned to what an eye can tell; `width` in quarters of a page pixel.
