@@ -50,7 +50,10 @@ impl<R: Real> Signal<'_, R> {
             }
             Signal::Pulses { pulses, per_unit } => {
                 for pulse in pulses {
-                    visit(pulse.line as usize, R::of(f64::from(pulse.count) / f64::from(per_unit)));
+                    let count = f64::from(pulse.count);
+                    // Single pulses, the signals of the paper's rule, are spared a division each.
+                    let value = if per_unit == 1 { count } else { count / f64::from(per_unit) };
+                    visit(pulse.line as usize, R::of(value));
                 }
             }
         }
@@ -71,10 +74,15 @@ impl<R: Real> Signal<'_, R> {
         match self {
             Signal::Analog(levels) => rows::count_signs(levels),
             Signal::Bits(lines) => [lines.len() as u64, 0],
-            Signal::Pulses { pulses, .. } => pulses.iter().fold([0, 0], |mut sum, pulse| {
-                sum[usize::from(pulse.count < 0)] += u64::from(pulse.count.unsigned_abs());
-                sum
-            }),
+            Signal::Pulses { pulses, .. } => {
+                let (mut all, mut negative) = (0, 0);
+                for pulse in *pulses {
+                    let count = u64::from(pulse.count.unsigned_abs());
+                    all += count;
+                    negative += if pulse.count < 0 { count } else { 0 };
+                }
+                [all - negative, negative]
+            }
             Signal::Counts { values, per_unit } => {
                 // Exact as long as all counts together stay below 2^24.
                 rows::sum_signs(values).map(|sum| (sum * R::of(f64::from(*per_unit))).round().as_f64() as u64)

@@ -41,7 +41,7 @@ pub struct FixedMatrix {
     is_current: bool,
     sums: Vec<i32>,
     /// What an error moves the weights of a row by.
-    moves: Vec<i16>,
+    moves: Aligned<i16>,
     active: Vec<(u32, f32)>,
 }
 
@@ -58,7 +58,7 @@ impl FixedMatrix {
             floats: SoftwareMatrix::zeros(shape),
             is_current: true,
             sums: vec![0; shape.outputs],
-            moves: vec![0; stride],
+            moves: Aligned::zeros(stride),
             active: Vec::new(),
         }
     }

@@ -40,7 +40,7 @@ pub struct SoftwareMatrix<R: Real = f32> {
     /// Lines of the sample at hand that are not zero, with their values.
     active: Vec<(u32, R)>,
     /// An error sample, padded to a row.
-    error: Vec<R>,
+    error: Aligned<R>,
     /// Uniform draws for the crosspoints of one line.
     draws: Vec<u16>,
     accumulator: Option<Accumulator<R>>,
@@ -104,7 +104,7 @@ impl<R: Real> SoftwareMatrix<R> {
             stride,
             activity: Activity::default(),
             active: Vec::new(),
-            error: vec![R::zero(); stride],
+            error: Aligned::zeros(stride),
             draws: Vec::new(),
             accumulator: None,
         }

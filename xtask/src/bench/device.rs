@@ -26,7 +26,7 @@ const FLOAT: usize = size_of::<f32>();
 /// # Errors
 /// When the benchmark device or its sweep cannot be read.
 pub fn figures(roofs: &Roofs) -> Outcome<Vec<Figure>> {
-    let run = train::on_devices(&[])?;
+    let run = train::on_devices("bs-pulses", &[])?;
     let device = run.hardware.as_ref().context("the benchmark device is not software")?.device();
     let mut figures = vec![pulses(roofs, device)];
     for (name, noise) in [("exact", 0.0), ("noise", 0.01)] {
@@ -98,7 +98,7 @@ fn reads(roofs: &Roofs, name: &str, device: &Device) -> Figure {
 }
 
 fn updates(name: &str, setting: &str) -> Outcome<Figure> {
-    let run = train::on_devices(&[setting])?;
+    let run = train::on_devices("bs-pulses", &[setting])?;
     let hardware = run.hardware.as_ref().context("the benchmark device is not software")?;
     let mut matrix = CrossbarMatrix::new(&hardware.layer(SHAPE), SHAPE, path("matrix"))
         .context("the benchmark's crossbar")?;

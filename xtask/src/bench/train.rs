@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use bitpulse_core::{Activity, SeedPath};
-use bitpulse_learn::{Activation, Decay, Examples, Network, Rule, Schedule};
+use bitpulse_learn::{Activation, Decay, Examples, FixedMatrix, Network, Rule, Schedule};
 use rand::seq::SliceRandom;
 
 use super::Figure;
@@ -15,11 +15,11 @@ use crate::failure::Outcome;
 use crate::spec::Run;
 use crate::{sweep, train};
 
-/// Samples of one timed block, blocks of a figure at most, and samples trained before the first so that late training, where
-/// most errors are silent, is what is measured.
+/// Samples of one timed block, blocks of a figure at most, and epochs trained before the first: in the middle of a run most
+/// binary errors are silent, which is what a long run is made of.
 const BLOCK: usize = 1_280;
 const BLOCKS: usize = 41;
-const WARM_UP: usize = 60_000;
+const WARM_UP: usize = 4;
 
 /// Weights of the hidden and the output layer of what is trained.
 const WEIGHTS: [usize; 2] = [784 * 256, 256 * 10];
@@ -44,7 +44,11 @@ pub fn figures(roofs: &Roofs, examples: &Examples) -> Outcome<Vec<Figure>> {
         let network = Network::software(rule.clone(), &[784, 256, 10], init);
         network.expect("the named rules and these widths are sound")
     };
-    let run = on_devices(&["mapping=pair", "device-read-noise=0.01"])?;
+    let fixed = Network::new(bs.clone(), &[784, 256, 10], SeedPath::root(1).child("init"), |shape| {
+        Box::new(FixedMatrix::zeros(shape))
+    });
+    let pairs = ["mapping=pair", "device-read-noise=0.01"];
+    let [carried, counted] = [on_devices("bs-pulses", &pairs)?, on_devices("bs-counter", &pairs)?];
     let cases = [
         Case {
             name: "train/bs/784-256-10/batch1/software",
@@ -52,6 +56,13 @@ pub fn figures(roofs: &Roofs, examples: &Examples) -> Outcome<Vec<Figure>> {
             schedule: steps(0.06, 0.003),
             batch: 1,
             work: software_work,
+        },
+        Case {
+            name: "train/bs/784-256-10/batch1/fixed16",
+            network: fixed.expect("the named rules and these widths are sound"),
+            schedule: steps(0.06, 0.003),
+            batch: 1,
+            work: fixed_work,
         },
         Case {
             name: "train/hp/784-256-10/batch1/software",
@@ -69,24 +80,30 @@ pub fn figures(roofs: &Roofs, examples: &Examples) -> Outcome<Vec<Figure>> {
         },
         Case {
             name: "train/bs/784-256-10/batch1/soft-bounds",
-            network: train::training(&run).network,
-            schedule: run.schedule,
+            network: train::training(&carried).network,
+            schedule: carried.schedule,
             batch: 1,
-            work: device_work,
+            work: carried_work,
+        },
+        Case {
+            name: "train/bs/784-256-10/batch1/soft-bounds-counter",
+            network: train::training(&counted).network,
+            schedule: counted.schedule,
+            batch: 1,
+            work: counted_work,
         },
     ];
     Ok(cases.into_iter().map(|case| case.measure(roofs, examples)).collect())
 }
 
-/// The run of the benchmark sweep that uses no converter: soft bounds, steps that spread, noise of pulses, and a carry; with
-/// these settings.
-pub fn on_devices(settings: &[&str]) -> Outcome<Run> {
-    let settings = ["rule=bs-pulses", "seed=1", "epochs=20"].iter().chain(settings);
-    let sweep =
-        sweep::load(Path::new("benchmark-device"), &settings.map(ToString::to_string).collect::<Vec<_>>())?;
-    let run =
-        sweep.runs.into_iter().next().context("the benchmark sweep has no run with the rule bs-pulses")?;
-    Ok(run)
+/// The run of a rule of the benchmark sweep, with these settings: soft bounds, steps that spread, noise of pulses.
+pub fn on_devices(rule: &str, settings: &[&str]) -> Outcome<Run> {
+    let rule_setting = format!("rule={rule}");
+    let settings = [rule_setting.as_str(), "seed=1", "epochs=20"].into_iter().chain(settings.iter().copied());
+    let settings: Vec<String> = settings.map(ToOwned::to_owned).collect();
+    let sweep = sweep::load(Path::new("benchmark-device"), &settings)?;
+    let run = sweep.runs.into_iter().next();
+    Ok(run.with_context(|| format!("the benchmark sweep has no run with the rule {rule}"))?)
 }
 
 impl Case {
@@ -102,7 +119,9 @@ impl Case {
                 step += 1;
             }
         };
-        learn(&mut self.network, &order[..WARM_UP.min(order.len())]);
+        for _ in 0..WARM_UP {
+            learn(&mut self.network, &order);
+        }
         self.network.take_activity();
         let mut blocks = Vec::new();
         for block in order.chunks_exact(BLOCK).take(BLOCKS) {
@@ -131,6 +150,12 @@ fn software_work(activity: &Activity) -> Work {
     }
 }
 
+/// As [`software_work`], of weights of 16 bits.
+fn fixed_work(activity: &Activity) -> Work {
+    let work = software_work(activity);
+    Work { bytes: work.bytes / 2.0, working_set: work.working_set / 2, ..work }
+}
+
 /// Of batches that are products of matrices: forward and update of all weights, backward of those behind the hidden layer.
 /// A product reuses what it reads, so that its bytes are those of the weights once a batch; they do not bind.
 fn product_work(_: &Activity) -> Work {
@@ -147,19 +172,31 @@ fn one_sample() -> Activity {
     Activity { samples: 1, ..Activity::default() }
 }
 
-/// Of pairs of devices with two digits. A read walks over weights and over the variances of their noise, which stand for the
-/// four devices of a crosspoint. A pulse takes the two factors of a device and its conductance, which it writes back. A carry
+/// Of pairs of devices with two digits.
+fn carried_work(activity: &Activity) -> Work {
+    device_work(activity, 4)
+}
+
+/// Of pairs of devices behind counters of 16 bits.
+fn counted_work(activity: &Activity) -> Work {
+    let work = device_work(activity, 2);
+    let counters = 2.0 * size_of::<i16>() as f64 * activity.update.counter_steps as f64;
+    Work { bytes: work.bytes + counters / activity.samples as f64, ..work }
+}
+
+/// Of so many devices a crosspoint. A read walks over weights and over the variances of their noise, which stand for the
+/// devices of a crosspoint. A pulse takes the two factors of a device and its conductance, which it writes back. A carry
 /// looks at the conductance of every device. Operations are not counted: normal numbers alone are dozens.
-fn device_work(activity: &Activity) -> Work {
+fn device_work(activity: &Activity, devices: u64) -> Work {
     let Activity { forward, backward, update, carry, .. } = activity;
-    let floats = 2 * (forward.driven_cells + backward.driven_cells) / 4
+    let floats = 2 * (forward.driven_cells + backward.driven_cells) / devices
         + (2 + 2) * (update.pulses() + carry.pulses())
         + carry.driven_cells;
     Work {
         bytes: size_of::<f32>() as f64 * floats as f64 / activity.samples as f64,
         operations: 0.0,
-        // Weights and variances, and of four devices a conductance and two factors each.
-        working_set: size_of::<f32>() * (2 + 4 * 3) * WEIGHTS.iter().sum::<usize>(),
+        // Weights and variances, and of each device a conductance and two factors.
+        working_set: size_of::<f32>() * (2 + devices as usize * 3) * WEIGHTS.iter().sum::<usize>(),
         ..software_work(activity)
     }
 }

@@ -9,15 +9,32 @@
 use bitpulse_core::Real;
 use bitpulse_core::rows::LANES;
 use multiversion::multiversion;
+use multiversion::target::target_cfg_f;
 
 use crate::draw;
 
 /// `W[i, j] += x error[j]` for every `(i, x)`; `error` is padded to a row.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub(crate) fn add_outer<R: Real>(weights: &mut [R], active: &[(u32, R)], error: &[R]) {
+    // Errors that 16 of 32 registers hold are not read again for every line.
+    const HELD: usize = 16 * LANES;
+    let stride = error.len();
+    let mut start = 0;
+    while target_cfg_f!(target_feature = "avx512f") && size_of::<R>() == 4 && start + HELD <= stride {
+        let mut held = [R::zero(); HELD];
+        held.copy_from_slice(&error[start..start + HELD]);
+        for &(line, x) in active {
+            let at = line as usize * stride + start;
+            let row: &mut [R] = &mut weights[at..at + HELD];
+            for k in 0..HELD {
+                row[k] += x * held[k];
+            }
+        }
+        start += HELD;
+    }
     for &(line, x) in active {
-        let at = line as usize * error.len();
-        for (w, &e) in weights[at..at + error.len()].iter_mut().zip(error) {
+        let row = &mut weights[line as usize * stride..][start..stride];
+        for (w, &e) in row.iter_mut().zip(&error[start..]) {
             *w += x * e;
         }
     }
