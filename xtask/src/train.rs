@@ -368,8 +368,8 @@ fn pulse_gradient_cosine(network: &Network<f32>, examples: &Examples, at: SeedPa
         WeightUpdate::Accumulated(_) => WeightUpdate::Hp,
         update => update,
     };
-    // What is compared is the direction for the same images.
-    let rule = Rule { update, flips: false, ..rule };
+    // What is compared is the direction for the same images, each batch by its own means.
+    let rule = Rule { update, flips: false, norm_period: 1, ..rule };
     if rule == exact {
         return None;
     }

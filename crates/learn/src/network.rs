@@ -40,6 +40,9 @@ pub struct Network<R: Real = f32> {
     matrices: Vec<Box<dyn SynapticMatrix<R>>>,
     /// Running mean magnitude of the error that reaches each hidden layer without maps, for the stochastic hidden sign.
     error_means: Vec<Option<f64>>,
+    /// Batches that were learnt, and where normalised layers have the means and deviations of the last from.
+    batches: u64,
+    norming: Norming,
     activity: Activity,
     learning: Wave<R>,
     expected: Wave<R>,
@@ -68,8 +71,9 @@ impl<R: Real> Wiring<R> {
 
     /// What senses its sums. Comparators that share one noise and meet in an OR are one behind a maximum; a mean and a
     /// variance are computed from values.
-    fn readout(&self, rule: &Rule) -> Readout {
-        if self.norm.is_some() || self.pool.as_ref().is_some_and(Pool::is_mean) {
+    fn readout(&self, rule: &Rule, norming: Norming) -> Readout {
+        let is_measured = self.norm.is_some() && norming != Norming::Held;
+        if is_measured || self.pool.as_ref().is_some_and(Pool::is_mean) {
             Readout::Converter
         } else {
             neurons::hidden_readout(rule)
@@ -83,6 +87,8 @@ struct Norm<R: Real> {
     shift: SoftwareMatrix<R>,
     /// Means and deviations that answers are given with.
     moments: Moments,
+    /// Those last measured in learning.
+    held: Moments,
     /// The errors at the neurons, summed over samples and places, by which the shift learns.
     errors: Signals<R>,
 }
@@ -92,6 +98,8 @@ struct Norm<R: Real> {
 enum Norming {
     /// The batch at hand.
     Batch,
+    /// The last batch of learning that was measured.
+    Held,
     /// The last calibration.
     Calibrated,
 }
@@ -153,10 +161,10 @@ impl<R: Real> Wave<R> {
         }
         if let Some(norm) = &layer.norm {
             let LayerShapes { neurons, .. } = layer.shapes;
-            if norming == Norming::Batch {
-                moments[k] = Moments::of(z, neurons.neurons(), neurons.channels);
-            } else {
-                moments[k].clone_from(&norm.moments);
+            match norming {
+                Norming::Batch => moments[k] = Moments::of(z, neurons.neurons(), neurons.channels),
+                Norming::Held => moments[k].clone_from(&norm.held),
+                Norming::Calibrated => moments[k].clone_from(&norm.moments),
             }
             moments[k].normalise(z, neurons.neurons(), &norm.shift.weights());
         }
@@ -270,6 +278,7 @@ impl<R: Real> Network<R> {
             let norm = layer.normalise.then(|| Norm {
                 shift: SoftwareMatrix::zeros(Shape { inputs: 1, outputs: channels }),
                 moments: Moments::standard(channels),
+                held: Moments::standard(channels),
                 errors: errors::hidden_buffer(&rule, channels, true),
             });
             layers.push(Wiring { pool: Pool::new(layer, &shapes), patches, norm, shapes });
@@ -298,6 +307,8 @@ impl<R: Real> Network<R> {
             architecture,
             matrices,
             error_means: vec![None; last],
+            batches: 0,
+            norming: Norming::Batch,
             activity: Activity::default(),
             learning,
             expected,
@@ -385,14 +396,17 @@ impl<R: Real> Network<R> {
             state.nest(&format!("layer-{layer}"), matrix.save());
         }
         for (layer, wiring) in self.layers.iter().enumerate() {
-            if let Some(Norm { shift, moments, .. }) = &wiring.norm {
+            if let Some(Norm { shift, moments, held, .. }) = &wiring.norm {
                 state.nest(&format!("shift-{layer}"), shift.save());
-                let values = [&moments.means[..], &moments.scales[..]].concat();
-                state.put(&format!("moments-{layer}"), &[2, moments.means.len()], values);
+                for (name, moments) in [("moments", moments), ("held", held)] {
+                    let values = [&moments.means[..], &moments.scales[..]].concat();
+                    state.put(&format!("{name}-{layer}"), &[2, moments.means.len()], values);
+                }
             }
         }
         let means: Vec<f64> = self.error_means.iter().map(|mean| mean.unwrap_or(NO_MEAN)).collect();
         state.put("error-means", &[means.len()], means);
+        state.put("batches", &[1], vec![self.batches]);
         state
     }
 
@@ -405,15 +419,19 @@ impl<R: Real> Network<R> {
             matrix.restore(&state.part(&format!("layer-{layer}")))?;
         }
         for (layer, wiring) in self.layers.iter_mut().enumerate() {
-            if let Some(Norm { shift, moments, .. }) = &mut wiring.norm {
+            if let Some(Norm { shift, moments, held, .. }) = &mut wiring.norm {
                 shift.restore(&state.part(&format!("shift-{layer}")))?;
-                let channels = moments.means.len();
-                let values: &[f64] = state.get(&format!("moments-{layer}"), &[2, channels])?;
-                moments.means.copy_from_slice(&values[..channels]);
-                moments.scales.copy_from_slice(&values[channels..]);
+                for (name, moments) in [("moments", moments), ("held", held)] {
+                    let channels = moments.means.len();
+                    let values: &[f64] = state.get(&format!("{name}-{layer}"), &[2, channels])?;
+                    moments.means.copy_from_slice(&values[..channels]);
+                    moments.scales.copy_from_slice(&values[channels..]);
+                }
             }
         }
         let means: &[f64] = state.get("error-means", &[self.error_means.len()])?;
+        let batches: &[u64] = state.get("batches", &[1])?;
+        self.batches = batches[0];
         self.error_means = means.iter().map(|&mean| (mean != NO_MEAN).then_some(mean)).collect();
         self.activity = Activity::default();
         Ok(())
@@ -439,7 +457,17 @@ impl<R: Real> Network<R> {
         self.scratch.rngs.extend((0..batch.len() as u64).map(|sample| at.index(sample).rng()));
         self.activity.samples += batch.len() as u64;
         let flips = self.rule.flips.then(|| at.child("flips"));
-        self.forward_as_learning(examples, batch, flips, Norming::Batch, at);
+        let is_measured = self.batches.is_multiple_of(u64::from(self.rule.norm_period));
+        self.norming = if is_measured { Norming::Batch } else { Norming::Held };
+        self.batches += 1;
+        self.forward_as_learning(examples, batch, flips, self.norming, at);
+        if is_measured && self.rule.norm_period > 1 {
+            for (layer, moments) in self.layers.iter_mut().zip(&self.learning.moments) {
+                if let Some(norm) = &mut layer.norm {
+                    norm.held.clone_from(moments);
+                }
+            }
+        }
         if !self.output_error(examples, batch) {
             return;
         }
@@ -654,7 +682,7 @@ impl<R: Real> Network<R> {
         }
         let last = matrices.len() - 1;
         for (k, (layer, matrix)) in layers.iter().zip(matrices).enumerate() {
-            let readout = if k < last { layer.readout(rule) } else { errors::output_readout(rule) };
+            let readout = if k < last { layer.readout(rule, norming) } else { errors::output_readout(rule) };
             learning.sense(k, layer, matrix.as_mut(), readout, norming, at.child("forward").index(k as u64));
             if k == last {
                 break;
@@ -672,7 +700,7 @@ impl<R: Real> Network<R> {
                     neurons::fire(rule, z, rng, draws, pulses, next);
                 }
             }
-            count_neurons(rule, layer, samples as u64, &mut activity.forward);
+            count_neurons(rule, layer, norming, samples as u64, &mut activity.forward);
         }
     }
 
@@ -853,9 +881,10 @@ impl<R: Real> Network<R> {
     /// Fills the error signals of a hidden layer of maps from what was read of matrix `layer`: at its neurons, through its
     /// normalisation and its pool.
     ///
-    /// Means and deviations are functions of the sums to high precision, and constants to signs, which may lose their mean.
+    /// Means and deviations that were measured are functions of the sums to high precision, and constants to signs, which may
+    /// lose their mean.
     fn map_errors(&mut self, layer: usize) {
-        let Self { rule, layers, learning, scratch, errors: signals, activity, .. } = self;
+        let Self { rule, layers, learning, scratch, errors: signals, activity, norming, .. } = self;
         let (wiring, out) = (&mut layers[layer - 1], &mut signals[layer - 1]);
         let LayerShapes { sums, neurons: shape, .. } = wiring.shapes;
         let (neurons, channels) = (shape.neurons(), shape.channels);
@@ -879,8 +908,13 @@ impl<R: Real> Network<R> {
             }
             if exact {
                 let shifts = norm.shift.weights();
-                learning.moments[layer - 1].backward(z, &shifts, &sums, at_neurons, neurons);
-                activity.backward.macs += 3 * count;
+                // What is held does not depend on the values: nothing comes back through it.
+                let (felt, macs) = match norming {
+                    Norming::Held => (vec![(0.0, 0.0); channels], 1),
+                    Norming::Batch | Norming::Calibrated => (sums, 3),
+                };
+                learning.moments[layer - 1].backward(z, &shifts, &felt, at_neurons, neurons);
+                activity.backward.macs += macs * count;
             } else if rule.centred {
                 maps::centre(at_neurons, &sums);
                 activity.backward.adds += count;
@@ -907,7 +941,13 @@ fn present(examples: &Examples, index: u32, mirrored: Option<usize>, see: impl F
 }
 
 /// Counts what the neurons of a hidden layer do in a forward pass.
-fn count_neurons<R: Real>(rule: &Rule, layer: &Wiring<R>, samples: u64, pass: &mut PassActivity) {
+fn count_neurons<R: Real>(
+    rule: &Rule,
+    layer: &Wiring<R>,
+    norming: Norming,
+    samples: u64,
+    pass: &mut PassActivity,
+) {
     let LayerShapes { sums, neurons, .. } = layer.shapes;
     let neurons = samples * neurons.neurons() as u64;
     match rule.forward {
@@ -915,12 +955,17 @@ fn count_neurons<R: Real>(rule: &Rule, layer: &Wiring<R>, samples: u64, pass: &m
         Forward::Threshold => {}
         Forward::Bs { pulses } => pass.random_bits += neurons * u64::from(pulses),
     }
-    if layer.pool.is_some() && layer.readout(rule) == Readout::Converter {
+    if layer.pool.is_some() && layer.readout(rule, norming) == Readout::Converter {
         pass.adds += samples * sums.neurons() as u64 - neurons;
     }
-    if layer.norm.is_some() {
+    match (layer.norm.is_some(), norming) {
+        (false, _) => {}
+        // What is held is the threshold and the gain of a comparator, or one product and sum for every value.
+        (true, Norming::Held) => pass.macs += if rule.forward == Forward::Hp { neurons } else { 0 },
         // Sums of values and of their squares, and then one product and sum for every value.
-        pass.macs += 2 * neurons;
-        pass.adds += neurons;
+        (true, Norming::Batch | Norming::Calibrated) => {
+            pass.macs += 2 * neurons;
+            pass.adds += neurons;
+        }
     }
 }

@@ -42,6 +42,9 @@ pub struct Rule {
     /// what all values of a channel share, so an error that they share only adds noise; exact errors lose it by themselves.
     /// What is left are real numbers, not pulses.
     pub centred: bool,
+    /// Batches of learning between two that normalised layers measure their means and deviations in. In the others they
+    /// hold those last measured: thresholds and gains of comparators that nothing converts for, constants to every error.
+    pub norm_period: u32,
     /// Weight update.
     pub update: WeightUpdate,
 }
@@ -61,6 +64,7 @@ impl Rule {
             derivative: Derivative::Hp,
             error: ErrorSignal::Hp,
             centred: false,
+            norm_period: 1,
             update: WeightUpdate::Hp,
         }
     }
@@ -79,6 +83,7 @@ impl Rule {
             derivative: Derivative::Bs { pulses: 1 },
             error: ErrorSignal::Bs { output: OutputError::Ternary { pulses: 1 }, hidden: HiddenError::Sign },
             centred: false,
+            norm_period: 1,
             update: WeightUpdate::Bs { pulses: 1 },
         }
     }
@@ -132,6 +137,9 @@ impl Rule {
             if self.loss == Loss::SquaredError && draws_a_class {
                 problems.push(RuleError::ClassErrorNeedsSoftmax);
             }
+        }
+        if self.norm_period == 0 {
+            problems.push(RuleError::NormPeriod);
         }
         if !(self.gain.is_finite() && self.gain > 0.0) {
             problems.push(RuleError::Gain { found: self.gain });
@@ -369,6 +377,8 @@ pub enum RuleError {
     RaceGain { found: f64 },
     #[error("leak {found} of the accumulators: must be at least 0 and below 1")]
     Leak { found: f64 },
+    #[error("a period of 0 batches between two measurements of a normalisation: at least 1")]
+    NormPeriod,
     #[error("weights that move by pulses of {found}: must be finite and not negative")]
     Pulse { found: f64 },
     #[error("{signal} signal with ReLU: it needs a bounded activation (sigmoid or hard-sigmoid)")]

@@ -61,8 +61,9 @@ fn networks() -> Vec<(&'static str, Architecture)> {
     ]
 }
 
-/// Minus the slope of the mean loss along every weight that the state `tensor` holds.
-fn numeric(network: &mut Network<f64>, tensor: &str, examples: &Examples) -> Vec<f64> {
+/// Minus the slope of the mean loss along every weight that the state `tensor` holds, with means and deviations that depend on
+/// the weights or, where `constant`, with those that the network answers with.
+fn numeric(network: &mut Network<f64>, tensor: &str, examples: &Examples, constant: bool) -> Vec<f64> {
     let before = network.save();
     let held = before.tensors().find(|(name, _)| *name == tensor).expect("the state has the tensor").1;
     let shape = held.shape().to_vec();
@@ -74,8 +75,10 @@ fn numeric(network: &mut Network<f64>, tensor: &str, examples: &Examples) -> Vec
             moved[k] += offset;
             state.put(tensor, &shape, moved);
             network.restore(&state).expect("a state of this network");
-            // Over one batch, so that the means and deviations are those that learning sees.
-            network.calibrate(examples, SeedPath::root(0));
+            if !constant {
+                // Over one batch, so that the means and deviations are those that learning sees.
+                network.calibrate(examples, SeedPath::root(0));
+            }
             network.evaluate(examples, Inference::Expectation, SeedPath::root(0)).cross_entropy
         };
         -(loss(h) - loss(-h)) / (2.0 * h)
@@ -83,6 +86,10 @@ fn numeric(network: &mut Network<f64>, tensor: &str, examples: &Examples) -> Vec
     let slopes = slopes.collect();
     network.restore(&before).expect("a state of this network");
     slopes
+}
+
+fn has_norm(network: &Architecture) -> bool {
+    network.layers.iter().any(|layer| layer.normalise)
 }
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {
@@ -99,9 +106,11 @@ fn updates_of_every_layer_are_minus_the_gradient() {
         (Activation::Sigmoid, Polarity::Bipolar),
         (Activation::HardSigmoid, Polarity::Bipolar),
     ];
-    for (name, architecture) in networks() {
+    let cases = networks().into_iter().flat_map(|network| [(network.clone(), false), (network, true)]);
+    for ((name, architecture), constant) in cases.filter(|((_, network), held)| !held || has_norm(network)) {
         for (activation, polarity) in activations {
-            let rule = Rule { activation, polarity, gain: 1.2, ..Rule::high_precision() };
+            let norm_period = if constant { 2 } else { 1 };
+            let rule = Rule { activation, polarity, gain: 1.2, norm_period, ..Rule::high_precision() };
             let mut network = Network::<f64>::software(rule, &architecture, seed.child("init")).unwrap();
             // Biases and shifts too: where all inputs of a patch are silent, ReLU neurons would stand at their kink.
             let mut start = network.save();
@@ -114,6 +123,13 @@ fn updates_of_every_layer_are_minus_the_gradient() {
             network.restore(&start).unwrap();
             let unit = Schedule { output: 1.0, hidden: 1.0, decay: Decay::Constant, floor: 1.0 };
             let batch: Vec<u32> = (0..examples.len() as u32).collect();
+            if constant {
+                // A batch that measures and moves nothing, so that the next one holds what it found.
+                let still = Schedule { output: 0.0, hidden: 0.0, ..unit };
+                network.learn(&examples, &batch, &still, 0.0, seed);
+                network.calibrate(&examples, seed);
+                start = network.save();
+            }
             network.learn(&examples, &batch, &unit, 0.0, seed);
             let end = network.save();
             network.restore(&start).unwrap();
@@ -122,7 +138,7 @@ fn updates_of_every_layer_are_minus_the_gradient() {
                     [&start, &end].map(|state| state.get::<f64>(tensor, held.shape()).unwrap().to_vec());
                 let found: Vec<f64> =
                     before.iter().zip(&after).map(|(b, a)| (a - b) / examples.len() as f64).collect();
-                let numeric = numeric(&mut network, tensor, &examples);
+                let numeric = numeric(&mut network, tensor, &examples, constant);
                 let length = numeric.iter().map(|g| g * g).sum::<f64>().sqrt();
                 assert!(length > 1e-5, "{name} {activation:?} {tensor}: no gradient to compare with");
                 let relative = distance(&numeric, &found) / length;
@@ -191,6 +207,30 @@ fn centred_errors_have_no_mean_and_biases_before_a_normalisation_learn_nothing()
 }
 
 #[test]
+fn between_two_measurements_a_normalised_layer_converts_nothing() {
+    let seed = SeedPath::root(41);
+    let examples = patterns(5, seed.child("patterns"));
+    let pooled = Layer { pool: Some(Pooling::Max), normalise: true, ..convolution(4, 3, 1, 1) };
+    let architecture = network(vec![pooled, Layer::dense(CLASSES)]);
+    let rule = Rule { norm_period: 3, ..binary(2, 1) };
+    let mut network = Network::<f32>::software(rule, &architecture, seed.child("init")).unwrap();
+    let schedule = Schedule { output: 0.01, hidden: 0.01, decay: Decay::Constant, floor: 1.0 };
+    let places = (INPUT.height * INPUT.width) as u64;
+    for step in 0..7 {
+        network.learn(&examples, &[0, 1, 2, 3, 4], &schedule, 0.0, seed.index(step));
+        let forward = network.take_activity().forward;
+        // The three classes are values in every batch, in two phases of each sign; so are channels where they are measured.
+        let is_measured = step % 3 == 0;
+        let [converted, decided] = if is_measured { [5 * places * 4, 0] } else { [0, 5 * places * 4 * 2] };
+        assert_eq!(forward.comparisons, decided, "batch {step}");
+        let classes = 5 * CLASSES as u64;
+        let phases = (forward.adc.total() - converted) / classes;
+        assert!((2..=4).contains(&phases), "batch {step}: {phases} phases");
+        assert_eq!(forward.macs > 0, is_measured, "batch {step}");
+    }
+}
+
+#[test]
 fn flips_show_each_image_as_it_is_or_mirrored() {
     let seed = SeedPath::root(39);
     let examples = patterns(1, seed.child("patterns"));
@@ -251,7 +291,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn a_run_on_maps_cut_at_any_batch_ends_with_the_same_bits() {
     let accumulated = WeightUpdate::Accumulated(Accumulation { leak: 0.9, normalise: true, pulse: 0.0 });
-    let rule = Rule { update: accumulated, ..binary(1, 4) };
+    let rule = Rule { update: accumulated, norm_period: 2, ..binary(1, 4) };
     let seed = SeedPath::root(34);
     let examples = patterns(20, seed.child("patterns"));
     let architecture =

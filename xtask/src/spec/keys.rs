@@ -390,6 +390,13 @@ pub const KEYS: &[Key] = &[
         "mean magnitudes",
         "where the stochastic sign saturates, in running means of the error's magnitude",
     ),
+    quantity(
+        "norm-period",
+        Kind::Integer { least: 1, most: 1_000_000 },
+        Default::Integer(1),
+        "batches",
+        "batches between two that normalised layers measure means and deviations in; those between take the last and convert nothing",
+    ),
     key(
         "centred-errors",
         Kind::Flag,

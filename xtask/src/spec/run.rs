@@ -309,6 +309,7 @@ impl<'a> Get<'a> {
                 },
             },
             centred: self.flag("centred-errors"),
+            norm_period: self.whole("norm-period") as u32,
             polarity: match self.text("polarity") {
                 "bipolar" => Polarity::Bipolar,
                 _ => Polarity::Unipolar,
@@ -333,6 +334,7 @@ fn mending_key(error: &RuleError) -> &'static str {
         RuleError::ClassErrorNeedsSoftmax => "output-error",
         RuleError::Gain { .. } => "gain",
         RuleError::Leak { .. } => "accumulator-leak",
+        RuleError::NormPeriod => "norm-period",
         RuleError::Pulse { .. } => "weight-pulse",
         RuleError::RaceGain { .. } => "race-gain",
         RuleError::DeadZone { .. } => "dead-zone",
