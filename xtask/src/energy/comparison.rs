@@ -234,6 +234,7 @@ struct Settings {
 /// A rule of a sweep, priced on the memristor machine of its kind.
 #[derive(Clone, Debug)]
 pub struct PricedRule {
+    /// The rule, and which of its settings where it has several.
     pub rule: String,
     pub network: String,
     pub device: String,
@@ -488,8 +489,10 @@ impl Comparison {
             let name = if binary { REFERENCE } else { "hp-memristor" };
             let machine = work.machine(name, scenario.architectures(&device, &network.layers, recorded))?;
             let last = |record: &Record| record.curve.iter().rev().find_map(|point| point.test_accuracy);
+            // The name of a run says which of the rule's settings it has; seeds are taken together.
+            let name = first.run.rsplit_once("_seed-").map_or(first.run.as_str(), |(name, _)| name);
             rules.push(PricedRule {
-                rule: first.rule,
+                rule: name.to_owned(),
                 network: network.name,
                 device: first.device,
                 binary,
