@@ -1,5 +1,8 @@
 //! Inputs that are nearly what they should be, drawn from a seed: what a fuzzer does, without its feedback.
 
+use std::fs;
+use std::path::Path;
+
 use bitpulse_core::SeedPath;
 use rand::RngExt;
 
@@ -22,6 +25,21 @@ const WORDS: [&[u8]; 16] = [
     b"18446744073709551616",
     b"\xe2\x84\xa6",
 ];
+
+/// Names and contents of the inputs in the corpus of `kind`, sorted.
+pub fn corpus(kind: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(kind);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut inputs: Vec<_> = entries
+        .map(|entry| {
+            let path = entry.expect("an input").path();
+            let name = path.file_name().and_then(|name| name.to_str()).expect("inputs have plain names");
+            (name.to_owned(), fs::read(&path).expect("an input"))
+        })
+        .collect();
+    inputs.sort();
+    inputs
+}
 
 /// `count` inputs made from `bytes` by a few cuts, flips, copies and insertions each.
 pub fn mutations(bytes: &[u8], count: u64, at: SeedPath) -> impl Iterator<Item = Vec<u8>> + '_ {

@@ -1,10 +1,12 @@
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use clap::Args;
+use serde::Deserialize;
 
 use crate::failure::Outcome;
 use crate::{book, documents, workspace};
@@ -13,7 +15,8 @@ use crate::{book, documents, workspace};
 ///
 /// A Rust toolchain is all it needs, so it has rules of its own in place of other programs: licences, bans and sources of
 /// dependencies (cargo-deny; advisories, which need a network, are not looked up), dependencies that nobody uses
-/// (cargo-machete), misspellings (the dictionary of typos), and blanks in TOML (taplo).
+/// (cargo-machete), misspellings (the dictionary of typos), and blanks in TOML (taplo). Where these programs are installed,
+/// they are asked as well.
 #[derive(Args)]
 pub struct Tidy {}
 
@@ -43,20 +46,11 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Crates that only xtask may use: clocks, terminals and loose errors stay out of the libraries.
 const XTASK_ONLY: &[&str] = &["anyhow", "clap", "indicatif", "tracing-subscriber"];
 
-/// Licences that dependencies may come under.
-const LICENCES: &[&str] = &[
-    "MIT",
-    "Apache-2.0",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "ISC",
-    "Unicode-3.0",
-    "Zlib",
-    "Unlicense",
-    "CC0-1.0",
-    "0BSD",
-    "BSL-1.0",
-    "MPL-2.0",
+/// Programs that look closer than the rules here, and what they are asked.
+const PROGRAMS: &[(&str, &[&str])] = &[
+    ("cargo-deny", &["--offline", "check", "licenses", "bans", "sources"]),
+    ("cargo-machete", &[]),
+    ("taplo", &["fmt", "--check"]),
 ];
 
 impl Tidy {
@@ -65,13 +59,14 @@ impl Tidy {
             MetadataCommand::new().current_dir(workspace::root()).exec().context("cargo metadata")?;
         let files = tracked_files()?;
         let mut problems = arrows(&metadata);
-        problems.extend(licences(&metadata));
+        problems.extend(licences(&metadata, &allowed_licences()?));
         problems.extend(sources(&metadata));
         problems.extend(unused(&metadata, &files)?);
         problems.extend(blanks(&files)?);
         problems.extend(documents::problems(&files)?);
         problems.extend(book::stale()?);
         problems.extend(spelling(&files)?);
+        problems.extend(programs()?);
         for problem in &problems {
             println!("{problem}");
         }
@@ -118,7 +113,23 @@ fn arrows(metadata: &Metadata) -> Vec<String> {
     problems
 }
 
-fn licences(metadata: &Metadata) -> Vec<String> {
+/// Licences that dependencies may come under, as cargo-deny reads them.
+fn allowed_licences() -> anyhow::Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Deny {
+        licenses: Licences,
+    }
+    #[derive(Deserialize)]
+    struct Licences {
+        allow: Vec<String>,
+    }
+    let path = workspace::root().join("deny.toml");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let deny: Deny = toml::from_str(&text).with_context(|| path.display().to_string())?;
+    Ok(deny.licenses.allow)
+}
+
+fn licences(metadata: &Metadata, licences: &[String]) -> Vec<String> {
     let mut problems = BTreeSet::new();
     for package in &metadata.packages {
         let name = &package.name;
@@ -129,11 +140,14 @@ fn licences(metadata: &Metadata) -> Vec<String> {
         match spdx::Expression::parse_mode(licence, spdx::ParseMode::LAX) {
             Ok(expression) => {
                 let allowed = |requirement: &spdx::LicenseReq| {
-                    requirement.license.id().is_some_and(|id| LICENCES.contains(&id.name))
+                    requirement
+                        .license
+                        .id()
+                        .is_some_and(|id| licences.iter().any(|allowed| allowed == id.name))
                 };
                 if !expression.evaluate(allowed) {
                     problems
-                        .insert(format!("{name}: licence `{licence}` is not among {}", LICENCES.join(", ")));
+                        .insert(format!("{name}: licence `{licence}` is not among {}", licences.join(", ")));
                 }
             }
             Err(error) => {
@@ -218,4 +232,24 @@ fn spelling(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
         anyhow::bail!("the spelling checker failed: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(found.lines().map(|line| format!("{line} (spelling)")).collect())
+}
+
+/// What the programs that are installed complain of; one that is missing is left out.
+fn programs() -> anyhow::Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for (program, arguments) in PROGRAMS {
+        match Command::new(program).args(*arguments).current_dir(workspace::root()).output() {
+            Ok(output) if output.status.success() => (),
+            Ok(output) => {
+                let told =
+                    [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+                problems.push(format!("{program} {}:\n{}", arguments.join(" "), told.concat().trim_end()));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                tracing::warn!("{program} is not installed and left out");
+            }
+            Err(error) => return Err(error).context(*program),
+        }
+    }
+    Ok(problems)
 }

@@ -2,7 +2,9 @@
 
 use bitpulse_core::conformance::{self, Tolerance};
 use bitpulse_core::units::Ohms;
-use bitpulse_core::{Activity, Pulse, Readout, SeedPath, Shape, Signals, SynapticMatrix, Update};
+use bitpulse_core::{
+    Activity, PassActivity, Pulse, Readout, SeedPath, Shape, Signals, SynapticMatrix, Update,
+};
 use bitpulse_crossbar::{
     Carry, CarryRead, Converters, CrossbarMatrix, Digits, Fidelity, Gate, Mapping, MatrixProblem, MatrixSpec,
     OutputConverter, PartialSums, Reference, Restore, TilingSpec, Trains, Transfer, Wires, Write,
@@ -621,6 +623,82 @@ fn the_slow_array_learns_what_the_fast_one_is_told() {
         assert!(w[2].abs() < 0.05 && w[3].abs() < 0.05, "a row that was never driven: {w:?}");
         assert!(matrix.take_activity().carry.adc.by_bits[11] >= 200 * 2);
     }
+}
+
+/// Updates of two columns of the first row by `pulses` pulses up and down, `times` times; what the carry did, and the weights.
+fn carried(spec: &MatrixSpec, pulses: f64, times: u64) -> (PassActivity, Vec<f32>) {
+    let mut matrix = matrix(spec, 2, 3);
+    matrix.program(&[0.0; 6], SeedPath::root(1));
+    matrix.take_activity();
+    let update = Update::Pulses { step: pulses * matrix.pulse_weight(), per_unit: 1 };
+    for round in 0..times {
+        matrix.update(&bits(2, &[0]), &signs(3, &[(0, 1), (1, -1)]), update, SeedPath::root(round));
+    }
+    let pulse = matrix.pulse_weight() as f32;
+    (matrix.take_activity().carry, matrix.weights().iter().map(|weight| weight / pulse).collect())
+}
+
+#[test]
+fn a_carry_is_counted_as_by_hand() {
+    let positional = |mapping, count, base, carry| MatrixSpec {
+        mapping,
+        digits: Digits::Positional { count, base, carry },
+        ..MatrixSpec::new(constant(1.0 / 64.0))
+    };
+    let window = Mapping::Reference(Reference::Window);
+    // A pulse is 1/32 of a digit, so 8 of them are a whole carry to the next digit of base 8. Four updates make 12.
+    let compared = Carry { period: 4, read: CarryRead::Comparators, ..carry(Restore::OppositePulses) };
+    let (found, weights) = carried(&positional(Mapping::Pair, 2, 8, compared), 3.0, 4);
+    // Two rows of three pairs are read, and of the two cells that carry, one up and one down, both devices are pulsed.
+    assert_eq!((found.reads, found.driven_lines, found.driven_cells), (4, 4, 12));
+    assert!((found.driven_siemens - 12.0 * 6e-6).abs() < 1e-10, "{}", found.driven_siemens);
+    assert_eq!((found.comparisons, found.adc.total(), found.adds), (12, 0, 0));
+    assert_eq!((found.set_pulses, found.reset_pulses, found.pulse_slots), (2 + 16, 2 + 16, 2 + 16));
+    assert_all_near(&weights, &[12.0, -12.0, 0.0, 0.0, 0.0, 0.0], 1e-3, "pulses");
+    // Nothing happens out of turn.
+    let (found, _) = carried(&positional(Mapping::Pair, 2, 8, compared), 3.0, 3);
+    assert_eq!(found, PassActivity::default());
+
+    // 28 pulses are three carries and a half; two are made at most. A single device is pulsed for each.
+    let converted = Carry { period: 7, read: CarryRead::Adc(8), most_pulses: 2, ..compared };
+    let (found, weights) = carried(&positional(window, 2, 8, converted), 4.0, 7);
+    assert_eq!((found.reads, found.driven_lines, found.driven_cells), (2, 2, 6));
+    assert_eq!((found.comparisons, found.adc.by_bits[7], found.adc.total()), (0, 6, 6));
+    assert_eq!((found.set_pulses, found.reset_pulses, found.pulse_slots), (2 + 16, 2 + 16, 4 + 32));
+    assert_all_near(&weights, &[28.0, -28.0, 0.0, 0.0, 0.0, 0.0], 1e-3, "pulses");
+
+    // The third digit is carried to once in as many carries as the base is.
+    let often = Carry { period: 1, ..compared };
+    let (found, _) = carried(&positional(Mapping::Pair, 3, 2, often), 0.0, 4);
+    assert_eq!((found.reads, found.comparisons), ((4 + 2) * 4, (4 + 2) * 12));
+    assert_eq!((found.set_pulses, found.reset_pulses, found.pulse_slots), (0, 0, 0));
+
+    // Five pairs of SET and RESET go to both cells, whatever their sign.
+    let centred = Carry { restore: Restore::SymmetryPoint { pairs: 5 }, ..compared };
+    let (found, _) = carried(&positional(window, 2, 8, centred), 3.0, 4);
+    assert_eq!((found.set_pulses, found.reset_pulses, found.pulse_slots), (1 + 10, 1 + 10, 2 + 10));
+}
+
+#[test]
+fn a_transfer_is_counted_as_by_hand() {
+    let spec = |buffered| {
+        let transfer = Transfer { fast: 0.0, period: 2, rate: 0.75, read: CarryRead::Adc(12), buffered };
+        MatrixSpec { digits: Digits::Transfer(transfer), ..MatrixSpec::new(constant(1.0 / 64.0)) }
+    };
+    // Six pulses of the fast array stand in the first row when it is read: 4.5 pulses for the slow one, of which a buffer
+    // keeps a half. The second row, read two updates later, holds nothing. The converter is wrong by less than 0.01 pulse.
+    let (found, weights) = carried(&spec(true), 3.0, 4);
+    assert_eq!((found.reads, found.driven_lines, found.driven_cells), (2, 2, 6));
+    assert_eq!((found.adc.by_bits[11], found.comparisons, found.adds), (6, 0, 6));
+    assert_eq!((found.set_pulses, found.reset_pulses, found.pulse_slots), (4, 4, 8));
+    assert_all_near(&weights, &[4.0, -4.0, 0.0, 0.0, 0.0, 0.0], 1e-3, "pulses");
+    // Without a buffer a draw rounds.
+    let (found, weights) = carried(&spec(false), 3.0, 3);
+    assert_eq!((found.reads, found.adds), (1, 0));
+    assert!((4..=5).contains(&found.set_pulses) && (4..=5).contains(&found.reset_pulses), "{found:?}");
+    assert_eq!(found.pulse_slots, found.set_pulses + found.reset_pulses);
+    let wanted = [found.set_pulses as f32, -(found.reset_pulses as f32), 0.0, 0.0, 0.0, 0.0];
+    assert_all_near(&weights, &wanted, 1e-3, "pulses");
 }
 
 #[test]

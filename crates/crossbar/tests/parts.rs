@@ -170,6 +170,40 @@ fn converters_quantise_clip_and_count() {
 }
 
 #[test]
+fn every_resolution_reaches_its_ends_and_knows_them() {
+    let mut activity = PassActivity::default();
+    let mut rng = SeedPath::root(1).rng();
+    for bits in 1..=16_u8 {
+        let spec = AdcSpec {
+            bits,
+            low: Amperes(-1e-6),
+            high: Amperes(1e-6),
+            offset: Amperes(0.0),
+            gain_error: 0.0,
+            noise: Amperes(0.0),
+        };
+        let adc = Adc::try_from(spec).unwrap();
+        let last = u16::try_from((1_u32 << bits) - 1).unwrap();
+        let [low, high] = [-1e-6, 1e-6].map(|i| adc.convert(i, &mut rng, &mut activity));
+        assert_eq!((low, high, adc.bits()), (0, last, bits));
+        assert!((adc.amperes(low) + 1e-6).abs() < 1e-18 && (adc.amperes(high) - 1e-6).abs() < 1e-18);
+        let clipping: Vec<u16> = (0..=last).filter(|code| adc.clips(*code)).collect();
+        assert_eq!(clipping, [0, last]);
+        let dac = Dac::try_from(DacSpec { bits, full_scale: Volts(0.3) }).unwrap();
+        let mut volts = [0.0; 2];
+        dac.convert(&[1.0, -1.0], &mut volts, &mut activity);
+        assert_eq!(volts, [0.3, -0.3]);
+        assert_eq!(
+            (activity.adc.by_bits[usize::from(bits) - 1], activity.dac.by_bits[usize::from(bits) - 1]),
+            (2, 2)
+        );
+        // Without noise nothing is drawn.
+        assert_eq!(rng.random::<u64>(), SeedPath::root(1).rng().random::<u64>());
+        rng = SeedPath::root(1).rng();
+    }
+}
+
+#[test]
 fn pulse_counts_mean_what_they_code() {
     let mut activity = PassActivity::default();
     let coder = PulseCoder::try_from(PulseCoderSpec { pulses: 4, amplitude: Volts(0.2) }).unwrap();
@@ -233,6 +267,12 @@ fn bad_parts_list_every_problem() {
     );
     let noise = Noise::Gaussian { sigma: Amperes(0.0) };
     assert_eq!(Comparator::try_from(ComparatorSpec { offset: Amperes(0.0), noise }).unwrap_err().0.len(), 1);
+    let noise = Noise::Logistic { scale: Amperes(f64::INFINITY) };
+    let error = Comparator::try_from(ComparatorSpec { offset: Amperes(f64::NAN), noise }).unwrap_err();
+    assert_eq!(error.0.len(), 2, "{error}");
+    let noisy =
+        AdcSpec { bits: 17, low: Amperes(0.0), high: Amperes(1.0), noise: Amperes(f64::INFINITY), ..adc };
+    assert_eq!(Adc::try_from(noisy).unwrap_err().0.len(), 4);
     let tia = TransimpedanceSpec { gain: Ohms(f64::INFINITY), swing: Volts(0.0) };
     assert_eq!(Transimpedance::try_from(tia).unwrap_err().0.len(), 2);
 }
@@ -286,5 +326,36 @@ fn tiles_add_up_and_count() {
             assert!((joined - whole).abs() <= 1e-12 * whole);
         }
     }
-    assert!(Tiling::new(matrix, TilingSpec { rows: 0, cols: 1, partial_sums: PartialSums::Analog }).is_err());
+    for (inputs, outputs, rows, cols) in [(0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0)] {
+        let spec = TilingSpec { rows, cols, partial_sums: PartialSums::Analog };
+        let error = Tiling::new(Shape { inputs, outputs }, spec).unwrap_err().to_string();
+        let told = format!("a matrix of {inputs} x {outputs} in arrays of {rows} x {cols};");
+        assert!(error.contains(&told), "{error}");
+    }
+}
+
+#[test]
+fn every_cell_lies_on_one_tile() {
+    for (inputs, outputs, rows, cols) in [(7, 5, 3, 2), (6, 4, 3, 2), (2, 3, 8, 8), (5, 1, 1, 1)] {
+        let matrix = Shape { inputs, outputs };
+        let spec = TilingSpec { rows, cols, partial_sums: PartialSums::Analog };
+        let tiling = Tiling::new(matrix, spec).unwrap();
+        let numbers: Vec<f64> = (0..matrix.weights()).map(|cell| cell as f64).collect();
+        let mut found = vec![f64::NAN; matrix.weights()];
+        let mut tiles = 0;
+        for tile in tiling.tiles() {
+            tiles += 1;
+            assert!((1..=rows).contains(&tile.inputs.len()) && (1..=cols).contains(&tile.outputs.len()));
+            let mut cells = tiling.cells_of(&tile, &numbers).into_iter();
+            for i in tile.inputs {
+                for j in tile.outputs.clone() {
+                    let cell = &mut found[i * outputs + j];
+                    assert!(cell.is_nan(), "cell {i}, {j} lies on two tiles");
+                    *cell = cells.next().unwrap();
+                }
+            }
+            assert_eq!(cells.next(), None);
+        }
+        assert_eq!((tiles, found), (tiling.arrays(), numbers));
+    }
 }

@@ -157,12 +157,75 @@ mod tests {
         }
     }
 
+    /// The value of an expression as [`Iv::expression`] writes it, `v` put into it.
+    fn value(text: &str, v: f64) -> f64 {
+        /// Sums, of products, of numbers and what stands in brackets.
+        fn sum(text: &mut &str) -> f64 {
+            let mut sum = product(text);
+            while let Some(rest) = text.strip_prefix('+') {
+                *text = rest;
+                sum += product(text);
+            }
+            sum
+        }
+        fn product(text: &mut &str) -> f64 {
+            let mut product = number(text);
+            while let Some(operation) = text.chars().next().filter(|c| "*/".contains(*c)) {
+                *text = &text[1..];
+                let factor = number(text);
+                product = if operation == '*' { product * factor } else { product / factor };
+            }
+            product
+        }
+        fn number(text: &mut &str) -> f64 {
+            for (open, function) in [("sinh(", f64::sinh as fn(f64) -> f64), ("(", |x| x)] {
+                if let Some(rest) = text.strip_prefix(open) {
+                    *text = rest;
+                    let inside = sum(text);
+                    *text = text.strip_prefix(')').expect("brackets are closed");
+                    return function(inside);
+                }
+            }
+            let end = (1..=text.len()).rev().find(|end| text[..*end].parse::<f64>().is_ok());
+            let end = end.unwrap_or_else(|| panic!("no number: {text}"));
+            let (digits, rest) = text.split_at(end);
+            *text = rest;
+            digits.parse().expect("just parsed")
+        }
+        let text = text.replace('v', &format!("({v:e})"));
+        let mut rest = text.as_str();
+        let value = sum(&mut rest);
+        assert!(rest.is_empty(), "{rest} is left of {text}");
+        value
+    }
+
+    #[test]
+    fn expressions_say_what_currents_are() {
+        let log_polynomial =
+            Iv::LogPolynomial { quadratic: vec![1e-6, -1e-6], cubic: vec![2e-6, 1e-6], limit: Volts(0.5) };
+        let (g, r) = (Siemens(2e-5), Volts(0.2));
+        for law in [Iv::Linear, Iv::Sinh { v0: Volts(0.3) }, Iv::Cubic { cubic: 2.0 }, log_polynomial] {
+            let expression = law.expression(g, "v", r);
+            for v in [-0.4, 0.1, 0.45] {
+                let (found, wanted) = (value(&expression, v), law.current(g, Volts(v), r).0);
+                assert!((found / wanted - 1.0).abs() < 1e-12, "{expression} at {v} V: {found} for {wanted}");
+            }
+        }
+    }
+
     #[test]
     fn problems_name_their_keys() {
         let keys = |law: Iv, read| law.problems(read).iter().map(|problem| problem.key).collect::<Vec<_>>();
         assert_eq!(keys(Iv::Sinh { v0: Volts(0.0) }, None), ["sinh.v0", "read-voltage"]);
         assert_eq!(keys(Iv::Sinh { v0: Volts(0.3) }, Some(Volts(0.0))), ["read-voltage"]);
         assert_eq!(keys(Iv::Cubic { cubic: f64::NAN }, Some(Volts(0.2))), ["cubic.cubic"]);
+        assert_eq!(keys(Iv::Cubic { cubic: -1.0 }, None), ["cubic.cubic", "read-voltage"]);
+        let log_polynomial =
+            |limit| Iv::LogPolynomial { quadratic: vec![], cubic: vec![], limit: Volts(limit) };
+        assert_eq!(keys(log_polynomial(0.0), None), ["log-polynomial.limit"]);
+        // A cubic law may have no cubic part, and be measured at 0 V.
+        assert!(keys(Iv::Cubic { cubic: 0.0 }, Some(Volts(0.0))).is_empty());
+        assert!(keys(log_polynomial(0.5), None).is_empty());
         assert!(
             keys(Iv::Cubic { cubic: 2.0 }, Some(Volts(0.2))).is_empty() && keys(Iv::Linear, None).is_empty()
         );

@@ -658,6 +658,52 @@ mod tests {
     }
 
     #[test]
+    fn symmetry_points_are_where_both_steps_are_equal() {
+        let soft = |step_up, step_down, r| {
+            let law = Response::SoftBounds(SoftBounds { step_up, step_down }).law(r).unwrap();
+            law.symmetry_point()
+        };
+        // By hand: 0.01 (1 - u)/0.6 = 0.02 u/0.4 at u = 1/4; equal steps are equal at the reference.
+        assert!((soft(0.01, 0.02, 0.4).unwrap() - 0.25).abs() < 1e-12);
+        assert!((soft(0.01, 0.01, 0.7).unwrap() - 0.7).abs() < 1e-12);
+        let constant = |step_up, step_down| {
+            let law = Response::ConstantStep(ConstantStep { step_up, step_down }).law(0.5).unwrap();
+            law.symmetry_point()
+        };
+        assert_eq!(constant(0.01, 0.01), Some(0.5));
+        assert_eq!((constant(0.01, 0.02), constant(0.02, 0.01)), (None, None));
+        // A step that grows towards its bound: 0.01 (1 + u) = 0.02 (1 - u/2) at u = 1/2.
+        let growing =
+            LinearStep { step_up: 0.015, step_down: 0.015, gamma_up: -1.0 / 3.0, gamma_down: -1.0 / 3.0 };
+        let law = Response::LinearStep(growing).law(0.5).unwrap();
+        assert!((law.step(0.25, Polarity::Set) - 0.0125).abs() < 1e-15);
+        assert!((law.symmetry_point().unwrap() - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn nominal_pulses_are_those_from_end_to_end() {
+        let constant = Response::ConstantStep(ConstantStep { step_up: 0.01, step_down: 0.03 });
+        assert!((constant.pulses().unwrap() - 50.0).abs() < 1e-12);
+        let exponential = Response::Exponential(Exponential {
+            nonlinearity_up: 1.0,
+            nonlinearity_down: -1.0,
+            pulses_up: 100.0,
+            pulses_down: 50.0,
+        });
+        assert!((exponential.pulses().unwrap() - 2.0 / 0.03).abs() < 1e-12);
+        let mut table = Response::Tabulated(Tabulated {
+            at: vec![0.0, 1.0],
+            step_up: vec![0.1, 0.05],
+            step_down: vec![0.05, 0.1],
+            spread_up: vec![0.0, 0.0],
+            spread_down: vec![0.0, 0.0],
+        });
+        let as_it_was = table.clone();
+        table.scale_steps(2.0);
+        assert_eq!((table.pulses(), &table), (None, &as_it_was));
+    }
+
+    #[test]
     fn all_problems_come_at_once() {
         let problems = Response::LinearStep(LinearStep {
             step_up: -0.1,
@@ -739,16 +785,44 @@ mod tests {
         }
 
         #[test]
-        fn pulses_between_inverts_the_trajectory((response, r) in responses(), n in 0_usize..40) {
+        fn pulses_between_inverts_the_trajectory(
+            (response, r) in responses(),
+            n in 0_usize..40,
+            polarity in prop_oneof![Just(Polarity::Set), Just(Polarity::Reset)],
+        ) {
             let law = response.law(r).unwrap();
-            let path = law.trajectory(0.3, Polarity::Set, n);
+            let (start, bound) = if polarity == Polarity::Set { (0.3, 1.0) } else { (0.7, 0.0) };
+            let path = law.trajectory(start, polarity, n);
             let last = path[n];
             // Where the trajectory comes to rest, at the bound or at the end of an exponential, it has no inverse.
-            if last < 1.0 - 1e-6
-                && (n == 0 || last - path[n - 1] > 1e-8)
-                && let Some(back) = law.pulses_between(0.3, last, Polarity::Set)
-            {
-                prop_assert!((back - n as f64).abs() < 1e-6, "{n} became {back}");
+            if (bound - last).abs() > 1e-6 && (n == 0 || (last - path[n - 1]).abs() > 1e-8) {
+                let back = law.pulses_between(start, last, polarity);
+                let affine = matches!(law.branch(polarity), Branch::Affine { .. });
+                prop_assert_eq!(back.is_some(), affine, "{:?} has a closed form or not", response);
+                if let Some(back) = back {
+                    prop_assert!((back - n as f64).abs() < 1e-6, "{n} became {back}");
+                    // Pulses of the other polarity lead away.
+                    let other = if polarity == Polarity::Set { Polarity::Reset } else { Polarity::Set };
+                    prop_assert!(n == 0 || law.pulses_between(start, last, other).is_none());
+                }
+            }
+        }
+
+        #[test]
+        fn steps_of_any_size_are_the_same_law((response, r) in responses(), factor in 0.1_f64..2.0, u in 0.0_f64..=1.0) {
+            let mut scaled = response.clone();
+            scaled.scale_steps(factor);
+            prop_assert_eq!(scaled.model_name(), response.model_name());
+            let (pulses, wanted) = (scaled.pulses().unwrap() * factor, response.pulses().unwrap());
+            prop_assert!((pulses / wanted - 1.0).abs() < 1e-12);
+            // An exponential of other pulses is another curve; its first step differs by what the curve bends within it.
+            if matches!(response, Response::Exponential(_)) {
+                return Ok(());
+            }
+            let (law, scaled) = (response.law(r).unwrap(), scaled.law(r).unwrap());
+            for polarity in [Polarity::Set, Polarity::Reset] {
+                let (found, wanted) = (scaled.magnitude(u, polarity), factor * law.magnitude(u, polarity));
+                prop_assert!((found - wanted).abs() <= 1e-12 * wanted, "{found} for {wanted}");
             }
         }
     }

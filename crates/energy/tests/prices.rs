@@ -260,3 +260,144 @@ fn derived_figures_follow_from_joules_and_seconds() {
     let area: f64 = bill.area_positions().iter().map(|(_, spread)| spread.nominal).sum();
     assert_relative_eq!(bill.area().nominal, area, max_relative = 1e-12);
 }
+
+/// The nominal value of a constant of the technology.
+fn constant(key: &str) -> f64 {
+    technology("cmos-32nm").constant(key).unwrap_or_else(|| panic!("no {key}")).range.nominal
+}
+
+/// Parts of a machine: what they are, how many, and the constant of one.
+type Parts<'a> = &'a [(&'static str, f64, &'static str)];
+
+#[test]
+fn areas_are_counts_of_parts_by_hand() {
+    let forward = {
+        let mut forward = PassActivity::default();
+        forward.adc.unquantised = 100;
+        forward
+    };
+    let activity = Activity { forward, ..Activity::default() };
+    // 785 x 256 and 257 x 10 weights; lines of 256 cells cross two arrays, columns of 785 seven and those of 257 three.
+    let cells = 2.0 * (785.0 * 256.0 + 257.0 * 10.0);
+    let memristors: [(&str, Parts<'_>); 2] = [
+        (
+            "bs-memristor",
+            &[
+                ("cells", cells, "cell.area"),
+                ("row drivers", 785.0 * 2.0 + 257.0, "row-driver.area"),
+                ("comparators", 266.0 + 3.0 * 256.0, "comparator.area"),
+                ("ADC", 1.0, "adc-8.area"),
+                ("activations", 1.0, "sigmoid.area"),
+            ],
+        ),
+        (
+            "hp-memristor",
+            &[
+                ("cells", cells, "cell.area"),
+                ("DAC", 785.0 * 2.0 + 257.0 + 10.0, "dac-8.area"),
+                // 256 x 7 + 10 x 3 columns by 128, and 256 errors by 128.
+                ("ADC", 15.0 + 2.0, "adc-8.area"),
+                ("sample and hold", 1822.0 + 256.0, "sample-hold.area"),
+                ("activations", 1.0, "sigmoid.area"),
+            ],
+        ),
+    ];
+    // 795 and 398 KB of weights in memories of 64 KB.
+    let digital: [(&str, Parts<'_>); 2] = [
+        (
+            "hp-cmos-fp32",
+            &[
+                ("adders", 256.0, "add-int32.area"),
+                ("multipliers", 256.0, "multiply-int32.area"),
+                ("weight memory", 13.0, "edram-64k.area"),
+            ],
+        ),
+        ("bnn-cmos", &[("adders", 256.0, "add-int32.area"), ("weight memory", 7.0, "edram-64k.area")]),
+    ];
+    for (name, parts) in memristors.into_iter().chain(digital) {
+        let bill = bill(activity.clone(), name, Recorded::Matrices);
+        let found = bill.area_positions();
+        let names: Vec<_> = found.iter().map(|(component, _)| *component).collect();
+        assert_eq!(names, parts.iter().map(|(component, ..)| *component).collect::<Vec<_>>(), "{name}");
+        for ((component, area), (_, count, key)) in found.iter().zip(parts) {
+            let wanted = count * constant(key);
+            assert!((area.nominal / wanted - 1.0).abs() < 1e-12, "{name}, {component}: {}", area.nominal);
+        }
+    }
+}
+
+#[test]
+fn times_are_what_comes_one_after_the_other() {
+    let seconds = |forward: PassActivity, update: PassActivity, name: &str| {
+        let activity = Activity { forward, update, ..Activity::default() };
+        10.0 * bill(activity, name, Recorded::Matrices).seconds_per_sample().nominal
+    };
+    let nothing = PassActivity::default();
+    let reads = |conversions: u64, comparisons: u64| {
+        let mut counts = PassActivity { reads: 20, comparisons, ..PassActivity::default() };
+        counts.adc.by_bits[7] = conversions;
+        counts
+    };
+    // A converter has the columns of an array one by one, but no more than there are.
+    let read = 20.0 * 5e-9;
+    for (conversions, in_turn) in [(100, 100.0), (2560, 2560.0), (10_000, 20.0 * 128.0)] {
+        assert_relative_eq!(
+            seconds(reads(conversions, 0), nothing.clone(), "hp-memristor"),
+            read + in_turn * constant("adc-8.time"),
+            max_relative = 1e-12
+        );
+    }
+    // Comparators of all columns decide at once.
+    assert_relative_eq!(
+        seconds(reads(0, 5000), nothing.clone(), "bs-memristor"),
+        read + 20.0 * constant("comparator.time"),
+        max_relative = 1e-12
+    );
+    // Software counts no slots: an exact update of 10 samples goes word line by word line, coincidence pulses all at once;
+    // either takes a SET and a RESET of 50 ns.
+    let pulses = PassActivity { set_pulses: 3, ..PassActivity::default() };
+    for (name, slots) in [("hp-memristor", 785.0 + 257.0), ("bs-memristor", 2.0)] {
+        assert_relative_eq!(
+            seconds(nothing.clone(), pulses.clone(), name),
+            10.0 * slots * 2.0 * 50e-9,
+            max_relative = 1e-12
+        );
+    }
+    // 256 units take a cell or a change each clock.
+    let forward = PassActivity { driven_cells: 1000, ..PassActivity::default() };
+    assert_relative_eq!(
+        seconds(forward, pulses, "hp-cmos-fp32"),
+        (1000.0 + 3.0) / 256.0 * constant("clock.time"),
+        max_relative = 1e-12
+    );
+}
+
+#[test]
+fn a_digital_processor_pays_for_activations_by_their_bits() {
+    let mut backward = PassActivity {
+        driven_lines: 10,
+        comparisons: 20,
+        buffer_bits: 64,
+        activations: 5,
+        adds: 7,
+        macs: 9,
+        random_bits: 11,
+        ..PassActivity::default()
+    };
+    backward.adc.unquantised = 34;
+    let activity = Activity { backward, ..Activity::default() };
+    for (name, bits, macs) in [("hp-cmos-fp32", 32.0, 9.0), ("bnn-cmos", 1.0, 0.0)] {
+        let bill = bill(activity.clone(), name, Recorded::Matrices);
+        // 64 values of so many bits, and what was buffered, 64 bits an access.
+        let accesses = (64.0 * bits + 64.0) / 64.0;
+        let product_and_sum = constant("multiply-fp32.energy") + constant("add-fp32.energy");
+        for (component, wanted) in [
+            ("activation memory", accesses * constant("sram-8k.energy")),
+            ("activations", 5.0 * constant("sigmoid.energy")),
+            ("arithmetic", 7.0 * constant("add-int32.energy") + macs * product_and_sum),
+            ("random bits", if macs > 0.0 { 0.0 } else { 11.0 * constant("random-bit.energy") }),
+        ] {
+            assert_relative_eq!(joules(&bill, Pass::Backward, component), wanted, max_relative = 1e-12);
+        }
+    }
+}

@@ -734,14 +734,18 @@ mod tests {
 
     #[test]
     fn mutated_sweeps_are_read_or_refused() {
+        let read = |bytes: Vec<u8>| {
+            if let Ok(text) = String::from_utf8(bytes) {
+                drop(parse_text(&text, &[]));
+            }
+        };
         for name in ["quickstart", "ir-drop", "paper-ablation"] {
             let text = std::fs::read(crate::named::path("sweeps", Path::new(name))).unwrap();
-            let at = SeedPath::root(1).child(name);
-            for mutation in mutate::mutations(&text, 500, at) {
-                if let Ok(text) = String::from_utf8(mutation) {
-                    drop(parse_text(&text, &[]));
-                }
-            }
+            mutate::mutations(&text, 500, SeedPath::root(1).child(name)).for_each(read);
+        }
+        for (name, text) in mutate::corpus("sweep") {
+            mutate::mutations(&text, 20, SeedPath::root(1).child(&name)).for_each(read);
+            read(text);
         }
     }
 

@@ -4,7 +4,7 @@
 //! checkpoint where there is one, and gets the same bits: so starting again, several processes on one folder, shards on
 //! several machines and a cluster's queue are all the same thing.
 
-mod checkpoint;
+pub mod checkpoint;
 mod collect;
 mod diff;
 mod folder;
