@@ -4,7 +4,7 @@ use bitpulse_core::{Activity, PassActivity};
 use bitpulse_energy::counts::{
     Carry, Derivative, HiddenError, OutputError, Rates, Signals, carries, expected,
 };
-use bitpulse_energy::{Plant, Recorded};
+use bitpulse_energy::{Layer, Plant, Recorded};
 use proptest::prelude::*;
 
 const WIDTHS: [usize; 3] = [4, 3, 2];
@@ -160,7 +160,7 @@ fn without_a_hidden_layer_nothing_is_read_backward() {
 #[test]
 fn a_carry_reads_every_row_and_pulses_what_it_carries() {
     let plant = Plant {
-        widths: WIDTHS.to_vec(),
+        layers: Layer::dense(&WIDTHS),
         rows: 128,
         columns: 128,
         cells_per_weight: 2.0,
