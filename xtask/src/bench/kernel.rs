@@ -24,7 +24,7 @@ use bitpulse_learn::SoftwareMatrix;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use super::roofs::{self, Aligned, Arithmetic, CACHE_LINE, Roofs, Stream, Work};
+use super::roofs::{self, Arithmetic, Roofs, Stream, Work};
 use super::{Figure, measure};
 
 /// Lines of a sample of MNIST, and how many of them carry a bit on average.
@@ -44,7 +44,8 @@ const SAMPLES: usize = 64;
 
 const FLOAT: usize = size_of::<f32>();
 
-/// Floats of a cache line.
+/// Bytes and floats of a cache line.
+const CACHE_LINE: usize = 64;
 const LINE_FLOATS: u32 = (CACHE_LINE / FLOAT) as u32;
 
 pub fn figures(roofs: &Roofs) -> Vec<Figure> {
@@ -124,19 +125,18 @@ pub fn bits(active: usize) -> Vec<Signals<f32>> {
     lines(active).into_iter().map(batch).collect()
 }
 
-/// The kernel itself, on rows padded as matrices pad them; the first begins with a cache line.
+/// The kernel itself, on rows padded as matrices pad them.
 fn forward(roofs: &Roofs, name: String, hidden: usize, active: usize) -> Figure {
     let mut rng = path("weights").rng();
     let stride = rows::stride(hidden);
-    let mut weights = Aligned::new(LINES * stride);
-    let weights = weights.as_mut_slice();
+    let mut weights = rows::Aligned::<f32>::zeros(LINES * stride);
     weights.fill_with(|| rng.random_range(-0.1..0.1));
     let lines = lines(active);
     let mut out = vec![0.0; hidden];
     let mut samples = lines.iter().cycle();
     let seconds = measure::seconds(|| {
         let lines = samples.next().expect("a cycle has no end");
-        rows::sum_rows(weights, stride, black_box(lines), &mut out);
+        rows::sum_rows(&weights, stride, black_box(lines), &mut out);
         black_box(&out);
     });
     let weights_read = (active * hidden) as f64;
@@ -150,7 +150,7 @@ fn forward(roofs: &Roofs, name: String, hidden: usize, active: usize) -> Figure 
     Figure::rate(name, seconds, 1.0, "samples/s").of(roofs, &work, seconds.median)
 }
 
-/// Through the seam, with what it counts, on weights that begin where the allocator put them.
+/// Through the seam, with what it counts.
 fn update(roofs: &Roofs, name: String, hidden: usize, active: usize) -> Figure {
     let mut matrix = matrix(Shape { inputs: LINES, outputs: hidden });
     let inputs = bits(active);
