@@ -178,6 +178,18 @@ impl Roofs {
         Self { caches, read, update, separate, fused: fused.max(separate) }
     }
 
+    /// The higher of two measurements of each roof.
+    pub fn or_better(&self, other: &Self) -> Self {
+        let best = |mine: [f64; 4], other: [f64; 4]| std::array::from_fn(|k| f64::max(mine[k], other[k]));
+        Self {
+            caches: self.caches,
+            read: best(self.read, other.read),
+            update: best(self.update, other.update),
+            separate: self.separate.max(other.separate),
+            fused: self.fused.max(other.fused),
+        }
+    }
+
     /// Of what is most, in bytes or operations a second.
     fn rate(&self, roof: Roof) -> f64 {
         match roof {
@@ -309,10 +321,10 @@ fn fused_products<const N: usize>(values: &mut [f32; N], a: f32, b: f32) {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    const MADE_UP: Roofs = Roofs {
+    pub const MADE_UP: Roofs = Roofs {
         caches: Caches { bytes: [1_000, 10_000, 100_000], told: true },
         read: [800.0, 400.0, 200.0, 100.0],
         update: [600.0, 300.0, 150.0, 75.0],
@@ -345,6 +357,13 @@ mod tests {
             MADE_UP.share(&update, 2.0),
             (400.0 / 300.0 / 2.0, Roof::Bytes(Level::L2, Stream::Update))
         );
+    }
+
+    #[test]
+    fn the_better_of_two_measurements_is_the_roof() {
+        let other = Roofs { read: [900.0, 300.0, 200.0, 100.0], separate: 1_500.0, ..MADE_UP };
+        let expected = Roofs { read: [900.0, 400.0, 200.0, 100.0], separate: 1_500.0, ..MADE_UP };
+        assert_eq!(MADE_UP.or_better(&other), expected);
     }
 
     #[test]
