@@ -9,7 +9,7 @@ use rand::RngExt;
 
 use super::Figure;
 use super::measure::Seconds;
-use super::roofs::{Arithmetic, Roofs, Stream, Work};
+use super::roofs::{Arithmetic, Stream, Work};
 
 /// Seconds to solve arrays of several sizes, from conductances to output currents.
 ///
@@ -18,7 +18,7 @@ use super::roofs::{Arithmetic, Roofs, Stream, Work};
 ///
 /// # Errors
 /// When a solution does not converge.
-pub fn figures(roofs: &Roofs) -> anyhow::Result<Vec<Figure>> {
+pub fn figures() -> anyhow::Result<Vec<Figure>> {
     let settings = Settings { tolerance: 1e-10, ..Settings::default() };
     let mut figures = Vec::new();
     for (side, vectors, repeats) in [(128, 1, 31), (128, 64, 15), (512, 1, 7), (1024, 1, 3)] {
@@ -48,7 +48,7 @@ pub fn figures(roofs: &Roofs) -> anyhow::Result<Vec<Figure>> {
             1 => format!("circuit/{side}"),
             _ => format!("circuit/{side}/vectors{vectors}"),
         };
-        figures.push(Figure::seconds(name, seconds).of(roofs, &work, seconds.median));
+        figures.push(Figure::seconds(name, seconds).of(work, seconds.median));
     }
     Ok(figures)
 }

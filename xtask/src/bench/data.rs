@@ -9,7 +9,7 @@ use bitpulse_data::{Manifest, read};
 use bitpulse_learn::Examples;
 use flate2::read::GzDecoder;
 
-use super::roofs::{Arithmetic, Roofs, Stream, Work};
+use super::roofs::{Arithmetic, Stream, Work};
 use super::{Figure, measure};
 
 /// Blocks of a figure: reading all files takes a good part of a second.
@@ -22,7 +22,7 @@ const BLOCKS: usize = 5;
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn figures(roofs: &Roofs, folder: &Path) -> anyhow::Result<Vec<Figure>> {
+pub fn figures(folder: &Path) -> anyhow::Result<Vec<Figure>> {
     let manifest = Manifest::mnist();
     let split = read(folder, &manifest)?;
     let images = (split.train.len() + split.test.len()) as f64;
@@ -58,6 +58,6 @@ pub fn figures(roofs: &Roofs, folder: &Path) -> anyhow::Result<Vec<Figure>> {
         working_set: train.images().len() + 3 * kept,
     };
     let figure = Figure::rate("data/mnist/examples".into(), seconds, train.len() as f64, "images/s");
-    figures.push(figure.of(roofs, &work, seconds.median));
+    figures.push(figure.of(work, seconds.median));
     Ok(figures)
 }

@@ -16,7 +16,7 @@ use bitpulse_crossbar::CrossbarMatrix;
 use bitpulse_device::{Device, Population};
 
 use super::kernel::{ACTIVE, LINES, errors, lines};
-use super::roofs::{Arithmetic, Roofs, Stream, Work};
+use super::roofs::{Arithmetic, Stream, Work};
 use super::{Figure, measure, train};
 use crate::failure::Outcome;
 
@@ -25,15 +25,15 @@ const FLOAT: usize = size_of::<f32>();
 
 /// # Errors
 /// When the benchmark device or its sweep cannot be read.
-pub fn figures(roofs: &Roofs) -> Outcome<Vec<Figure>> {
+pub fn figures() -> Outcome<Vec<Figure>> {
     let run = train::on_devices("bs-pulses", &[])?;
     let device = run.hardware.as_ref().context("the benchmark device is not software")?.device();
-    let mut figures = vec![pulses(roofs, device)];
+    let mut figures = vec![pulses(device)];
     for (name, noise) in [("exact", 0.0), ("noise", 0.01)] {
         let mut spec = device.spec().clone();
         spec.read_noise.relative = noise;
         let device = Device::try_from(spec).context("the benchmark device with read noise")?;
-        figures.push(reads(roofs, name, &device));
+        figures.push(reads(name, &device));
     }
     // Updates of a matrix of two digits on pairs, with a carry after each of them and with none.
     for (name, period) in [("carry-each", "1"), ("carry-never", "1000000000")] {
@@ -46,7 +46,7 @@ fn path(name: &str) -> SeedPath {
     SeedPath::root(1).child("device").child(name)
 }
 
-fn pulses(roofs: &Roofs, device: &Device) -> Figure {
+fn pulses(device: &Device) -> Figure {
     let mut population = Population::new(device, SHAPE, path("devices"));
     let (rows, columns) = (lines(ACTIVE), errors(SHAPE.outputs));
     let given = (ACTIVE * columns.iter().map(Vec::len).sum::<usize>()) as f64 / columns.len() as f64;
@@ -65,10 +65,10 @@ fn pulses(roofs: &Roofs, device: &Device) -> Figure {
         working_set: (1 + 2) * FLOAT * SHAPE.weights(),
     };
     let figure = Figure::rate("device/pulses/soft-bounds".into(), seconds, given, "pulses/s");
-    figure.of(roofs, &work, seconds.median)
+    figure.of(work, seconds.median)
 }
 
-fn reads(roofs: &Roofs, name: &str, device: &Device) -> Figure {
+fn reads(name: &str, device: &Device) -> Figure {
     let population = Population::new(device, SHAPE, path("devices"));
     let (mut sums, mut squares) = (vec![0.0; SHAPE.outputs], vec![0.0; SHAPE.outputs]);
     let rows = lines(ACTIVE);
@@ -94,7 +94,7 @@ fn reads(roofs: &Roofs, name: &str, device: &Device) -> Figure {
         working_set: FLOAT * SHAPE.weights(),
     };
     let figure = Figure::rate(format!("device/reads/{name}"), seconds, cells, "cells/s");
-    figure.of(roofs, &work, seconds.median)
+    figure.of(work, seconds.median)
 }
 
 fn updates(name: &str, setting: &str) -> Outcome<Figure> {

@@ -24,7 +24,7 @@ use bitpulse_learn::SoftwareMatrix;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use super::roofs::{self, Aligned, Arithmetic, CACHE_LINE, Roofs, Stream, Work};
+use super::roofs::{self, Arithmetic, Stream, Work};
 use super::{Figure, measure};
 
 /// Lines of a sample of MNIST, and how many of them carry a bit on average.
@@ -44,24 +44,25 @@ const SAMPLES: usize = 64;
 
 const FLOAT: usize = size_of::<f32>();
 
-/// Floats of a cache line.
+/// Bytes and floats of a cache line.
+const CACHE_LINE: usize = 64;
 const LINE_FLOATS: u32 = (CACHE_LINE / FLOAT) as u32;
 
-pub fn figures(roofs: &Roofs) -> Vec<Figure> {
+pub fn figures() -> Vec<Figure> {
     let mut figures = Vec::new();
     for hidden in sizes() {
-        figures.push(forward(roofs, format!("kernel/forward/{hidden}"), hidden, ACTIVE));
+        figures.push(forward(format!("kernel/forward/{hidden}"), hidden, ACTIVE));
     }
     for active in [ACTIVE / 2, 2 * ACTIVE, 4 * ACTIVE] {
-        figures.push(forward(roofs, format!("kernel/forward/1024/active{active}"), 1024, active));
+        figures.push(forward(format!("kernel/forward/1024/active{active}"), 1024, active));
     }
     for hidden in sizes() {
-        figures.push(update(roofs, format!("kernel/update/{hidden}"), hidden, ACTIVE));
+        figures.push(update(format!("kernel/update/{hidden}"), hidden, ACTIVE));
     }
     for active in [ACTIVE / 2, 2 * ACTIVE, 4 * ACTIVE] {
-        figures.push(update(roofs, format!("kernel/update/1024/active{active}"), 1024, active));
+        figures.push(update(format!("kernel/update/1024/active{active}"), 1024, active));
     }
-    figures.extend(high_precision(roofs, 256));
+    figures.extend(high_precision(256));
     for hidden in sizes() {
         let [read, update] = roofs::stream_rates(matrix_bytes(hidden));
         figures.push(Figure::plain(format!("kernel/stream/{hidden}"), read, "B/s"));
@@ -124,19 +125,18 @@ pub fn bits(active: usize) -> Vec<Signals<f32>> {
     lines(active).into_iter().map(batch).collect()
 }
 
-/// The kernel itself, on rows padded as matrices pad them; the first begins with a cache line.
-fn forward(roofs: &Roofs, name: String, hidden: usize, active: usize) -> Figure {
+/// The kernel itself, on rows padded as matrices pad them.
+fn forward(name: String, hidden: usize, active: usize) -> Figure {
     let mut rng = path("weights").rng();
     let stride = rows::stride(hidden);
-    let mut weights = Aligned::new(LINES * stride);
-    let weights = weights.as_mut_slice();
+    let mut weights = rows::Aligned::<f32>::zeros(LINES * stride);
     weights.fill_with(|| rng.random_range(-0.1..0.1));
     let lines = lines(active);
     let mut out = vec![0.0; hidden];
     let mut samples = lines.iter().cycle();
     let seconds = measure::seconds(|| {
         let lines = samples.next().expect("a cycle has no end");
-        rows::sum_rows(weights, stride, black_box(lines), &mut out);
+        rows::sum_rows(&weights, stride, black_box(lines), &mut out);
         black_box(&out);
     });
     let weights_read = (active * hidden) as f64;
@@ -147,11 +147,11 @@ fn forward(roofs: &Roofs, name: String, hidden: usize, active: usize) -> Figure 
         arithmetic: Arithmetic::Separate,
         working_set: matrix_bytes(hidden),
     };
-    Figure::rate(name, seconds, 1.0, "samples/s").of(roofs, &work, seconds.median)
+    Figure::rate(name, seconds, 1.0, "samples/s").of(work, seconds.median)
 }
 
-/// Through the seam, with what it counts, on weights that begin where the allocator put them.
-fn update(roofs: &Roofs, name: String, hidden: usize, active: usize) -> Figure {
+/// Through the seam, with what it counts.
+fn update(name: String, hidden: usize, active: usize) -> Figure {
     let mut matrix = matrix(Shape { inputs: LINES, outputs: hidden });
     let inputs = bits(active);
     let pulses = errors(hidden);
@@ -183,11 +183,11 @@ fn update(roofs: &Roofs, name: String, hidden: usize, active: usize) -> Figure {
         arithmetic: Arithmetic::Separate,
         working_set: matrix_bytes(hidden),
     };
-    Figure::rate(name, seconds, 1.0, "samples/s").of(roofs, &work, seconds.median)
+    Figure::rate(name, seconds, 1.0, "samples/s").of(work, seconds.median)
 }
 
 /// The same walks with levels in place of bits, and the read back through all lines, which only networks of more layers make.
-fn high_precision(roofs: &Roofs, hidden: usize) -> Vec<Figure> {
+fn high_precision(hidden: usize) -> Vec<Figure> {
     let shape = Shape { inputs: LINES, outputs: hidden };
     let mut matrix = matrix(shape);
     let level = |lines: Vec<u32>, sample: u64| {
@@ -243,11 +243,7 @@ fn high_precision(roofs: &Roofs, hidden: usize) -> Vec<Figure> {
         ("update", updates, work(LIT, Stream::Update)),
     ]
     .map(|(name, seconds, work)| {
-        Figure::rate(format!("kernel/hp-{name}/{hidden}"), seconds, 1.0, "samples/s").of(
-            roofs,
-            &work,
-            seconds.median,
-        )
+        Figure::rate(format!("kernel/hp-{name}/{hidden}"), seconds, 1.0, "samples/s").of(work, seconds.median)
     })
     .into()
 }

@@ -12,7 +12,6 @@ mod roofs;
 mod sweep;
 mod train;
 
-use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -72,14 +71,14 @@ struct Figure {
     /// The quartiles of the blocks; nothing where there was one alone.
     spread: Option<[f64; 2]>,
     unit: &'static str,
-    /// Nothing where no limit is known.
-    share: Option<(f64, Roof)>,
+    /// What had to be done, and the seconds it took; nothing where no limit is known.
+    work: Option<(Work, f64)>,
 }
 
 impl Figure {
     /// A value that was taken once.
     fn plain(name: String, value: f64, unit: &'static str) -> Self {
-        Self { name, value, spread: None, unit, share: None }
+        Self { name, value, spread: None, unit, work: None }
     }
 
     fn seconds(name: String, seconds: Seconds) -> Self {
@@ -93,32 +92,36 @@ impl Figure {
         Self { spread, ..Self::plain(name, amount / seconds.median, unit) }
     }
 
-    /// This figure with its share of the roof that binds `work`, which took `seconds`.
-    fn of(self, roofs: &Roofs, work: &Work, seconds: f64) -> Self {
-        Self { share: Some(roofs.share(work, seconds)), ..self }
+    /// This figure as one of `work`, which took `seconds`.
+    fn of(self, work: Work, seconds: f64) -> Self {
+        Self { work: Some((work, seconds)), ..self }
     }
 
-    fn json(&self) -> Json {
+    fn share(&self, roofs: &Roofs) -> Option<(f64, Roof)> {
+        self.work.map(|(work, seconds)| roofs.share(&work, seconds))
+    }
+
+    fn json(&self, roofs: &Roofs) -> Json {
+        let share = self.share(roofs);
         json!({
             "name": self.name,
             "value": self.value,
             "unit": self.unit,
-            "roofline_share": self.share.map(|share| share.0),
-            "roof": self.share.map(|share| share.1.to_string()),
+            "roofline_share": share.map(|share| share.0),
+            "roof": share.map(|share| share.1.to_string()),
             "quartiles": self.spread,
         })
     }
-}
 
-impl fmt::Display for Figure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:40} {:>10} {:9}", self.name, digits(self.value), self.unit)?;
-        let spread = self.spread.map(|[low, high]| format!("{} .. {}", digits(low), digits(high)));
-        write!(f, " {:22}", spread.unwrap_or_default())?;
-        match self.share {
-            Some((share, roof)) => write!(f, " {:5.1} % of {roof}", 100.0 * share),
-            None => Ok(()),
-        }
+    /// A line of the table.
+    fn line(&self, roofs: &Roofs) -> String {
+        let Self { name, value, unit, spread, .. } = self;
+        let spread =
+            spread.map_or_else(String::new, |[low, high]| format!("{} .. {}", digits(low), digits(high)));
+        let share = self
+            .share(roofs)
+            .map_or_else(String::new, |(share, roof)| format!("{:5.1} % of {roof}", 100.0 * share));
+        format!("{name:44} {:>10} {unit:9} {spread:22} {share}", digits(*value))
     }
 }
 
@@ -152,16 +155,16 @@ impl Bench {
         }
         let compared = earlier.map(|earlier| compare::compare(&earlier, &figures));
         if self.json {
-            let figures: Vec<_> = figures.iter().map(Figure::json).collect();
+            let figures: Vec<_> = figures.iter().map(|figure| figure.json(&roofs)).collect();
             println!("{}", serde_json::to_string_pretty(&figures)?);
             if let Some(compared) = compared {
                 eprint!("{compared}");
             }
         } else {
             println!("{}", roofs.describe());
-            println!("{:40} {:>10} {:9} {:22}  share of what binds", "figure", "median", "unit", "quartiles");
+            println!("{:44} {:>10} {:9} {:22} share of what binds", "figure", "median", "unit", "quartiles");
             for figure in &figures {
-                println!("{figure}");
+                println!("{}", figure.line(&roofs).trim_end());
             }
             if let Some(compared) = compared {
                 print!("\n{compared}");
@@ -176,26 +179,29 @@ impl Bench {
 
     /// Every figure but those of sweeps, and the roofs.
     fn measure(&self) -> Outcome<(Roofs, Vec<Figure>)> {
-        let roofs = Roofs::measure();
-        let mut figures = roofs.figures();
+        // Before and after: what disturbs a roof for a while would raise all shares.
+        let before = Roofs::measure();
+        let mut figures = Vec::new();
         if self.has(Group::Train) {
             let run = spec::default_run();
             let prepared = crate::data::prepare(&self.source, std::slice::from_ref(&run))?;
-            figures.extend(train::figures(&roofs, &prepared[&run.split].train)?);
+            figures.extend(train::figures(&prepared[&run.split].train)?);
             figures.extend(process::figures()?);
         }
         if self.has(Group::Kernel) {
-            figures.extend(kernel::figures(&roofs));
+            figures.extend(kernel::figures());
         }
         if self.has(Group::Device) {
-            figures.extend(device::figures(&roofs)?);
+            figures.extend(device::figures()?);
         }
         if self.has(Group::Circuit) {
-            figures.extend(circuit::figures(&roofs)?);
+            figures.extend(circuit::figures()?);
         }
         if self.has(Group::Data) {
-            figures.extend(data::figures(&roofs, &self.source.mnist())?);
+            figures.extend(data::figures(&self.source.mnist())?);
         }
+        let roofs = before.or_better(&Roofs::measure());
+        figures.splice(0..0, roofs.figures());
         Ok((roofs, figures))
     }
 }
@@ -223,7 +229,7 @@ mod tests {
         let seconds = Seconds { median: 2.0, low: 1.0, high: 4.0 };
         let figure = Figure::rate("x".into(), seconds, 8.0, "samples/s");
         assert_eq!((figure.value, figure.spread), (4.0, Some([2.0, 8.0])));
-        let json = figure.json();
+        let json = figure.json(&roofs::tests::MADE_UP);
         assert_eq!(json["roofline_share"], Json::Null);
         assert_eq!(json["unit"], "samples/s");
     }

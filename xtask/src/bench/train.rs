@@ -10,7 +10,7 @@ use rand::seq::SliceRandom;
 
 use super::Figure;
 use super::measure::Seconds;
-use super::roofs::{Arithmetic, Roofs, Stream, Work};
+use super::roofs::{Arithmetic, Stream, Work};
 use crate::failure::Outcome;
 use crate::spec::Run;
 use crate::{sweep, train};
@@ -35,7 +35,7 @@ struct Case {
 
 /// # Errors
 /// When the sweep of the benchmark on devices cannot be read.
-pub fn figures(roofs: &Roofs, examples: &Examples) -> Outcome<Vec<Figure>> {
+pub fn figures(examples: &Examples) -> Outcome<Vec<Figure>> {
     let bs = Rule::binary_stochastic();
     let hp = Rule { activation: Activation::Relu, ..Rule::high_precision() };
     let steps = |output, hidden| Schedule { output, hidden, decay: Decay::Constant, floor: 1.0 };
@@ -93,7 +93,7 @@ pub fn figures(roofs: &Roofs, examples: &Examples) -> Outcome<Vec<Figure>> {
             work: counted_work,
         },
     ];
-    Ok(cases.into_iter().map(|case| case.measure(roofs, examples)).collect())
+    Ok(cases.into_iter().map(|case| case.measure(examples)).collect())
 }
 
 /// The run of a rule of the benchmark sweep, with these settings: soft bounds, steps that spread, noise of pulses.
@@ -108,7 +108,7 @@ pub fn on_devices(rule: &str, settings: &[&str]) -> Outcome<Run> {
 
 impl Case {
     /// Trains with the first steps of the schedule all along.
-    fn measure(mut self, roofs: &Roofs, examples: &Examples) -> Figure {
+    fn measure(mut self, examples: &Examples) -> Figure {
         let seed = SeedPath::root(1);
         let mut order: Vec<u32> = (0..examples.len() as u32).collect();
         order.shuffle(&mut seed.child("shuffle").rng());
@@ -131,7 +131,7 @@ impl Case {
         }
         let seconds = Seconds::of(blocks).per(BLOCK as f64);
         let work = (self.work)(&self.network.take_activity());
-        Figure::rate(self.name.into(), seconds, 1.0, "samples/s").of(roofs, &work, seconds.median)
+        Figure::rate(self.name.into(), seconds, 1.0, "samples/s").of(work, seconds.median)
     }
 }
 
