@@ -441,9 +441,9 @@ fn runs_on_a_device_without_a_price_are_priced_as_another_and_it_is_said() {
     assert!(close(joules("epiram", "update", "pulses"), 40.0 * middle * 25.0 * 5e-6));
 }
 
-/// Networks that are not given by widths have no price, and it is said.
+/// What a convolution does cannot be reckoned: a rule alone has no price, and one beside other networks is left out.
 #[test]
-fn networks_of_other_layers_are_left_out() {
+fn convolutions_need_runs_of_both_rules() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let file = folder.path().join("result.json");
     let mut columns = columns("bs", "bs");
@@ -451,8 +451,8 @@ fn networks_of_other_layers_are_left_out() {
     fs::write(&file, json!({"columns": columns, "activity": Activity::default()}).to_string())
         .expect("written");
     energy(&[file.to_str().expect("UTF-8")]).assert().code(2).stdout("").stderr(
-        predicate::str::contains("Not priced: machines are of fully connected layers")
-            .and(predicate::str::contains("cnn-small is not")),
+        predicate::str::contains("what cnn-small does can be counted but not reckoned")
+            .and(predicate::str::contains("runs of a binary rule and of one of high precision")),
     );
     sweep(folder.path());
     let rows = folder.path().join("results.csv");
