@@ -155,7 +155,6 @@ impl Means {
             random_bits: whole(self.random_bits),
             set_pulses: whole(self.set_pulses),
             reset_pulses: whole(self.reset_pulses),
-            pulse_slots: whole(self.pulse_slots),
             macs: whole(self.macs),
             activations: whole(self.activations),
             ..PassActivity::default()

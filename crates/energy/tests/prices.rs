@@ -4,7 +4,7 @@ mod common;
 
 use approx::assert_relative_eq;
 use bitpulse_core::{Activity, PassActivity};
-use bitpulse_energy::{Bill, Pass, Recorded, price};
+use bitpulse_energy::{Bill, Constant, Pass, Recorded, price};
 use common::{activities, machine, technology};
 
 fn bill(activity: Activity, name: &str, recorded: Recorded) -> Bill {
@@ -243,6 +243,29 @@ fn arrays_that_are_read_at_once_take_no_longer_than_one() {
 }
 
 #[test]
+fn a_pulse_charges_the_whole_of_its_line() {
+    let update = PassActivity { set_pulses: 40, reset_pulses: 30, ..PassActivity::default() };
+    let bill = bill(Activity { update, ..Activity::default() }, "bs-memristor", Recorded::Matrices);
+    // Either polarity at 1.6 V, on a line of as many cells as an array has rows.
+    let rows = machine("bs-memristor", Recorded::Matrices).plant.rows as f64;
+    let line = rows * constant("cell-line.capacitance") * 1.6 * 1.6;
+    assert_relative_eq!(joules(&bill, Pass::Update, "lines"), 70.0 * line, max_relative = 1e-12);
+}
+
+#[test]
+fn every_pixel_has_a_source_of_random_bits() {
+    let list = technology("cmos-32nm");
+    let area = list.constant("comparator.area").expect("comparators have an area").clone();
+    let list = list.with(Constant { key: "random-bit.area".into(), ..area.clone() });
+    let forward = PassActivity { random_bits: 1000, ..PassActivity::default() };
+    let bits = Activity { samples: 1, forward, ..Activity::default() };
+    let bill = price(&bits, &machine("bs-memristor", Recorded::Matrices), &list).expect("a price");
+    let found = bill.area_positions().into_iter().find(|(component, _)| *component == "random bits");
+    let square_micrometres = found.expect("random bits take room").1.nominal;
+    assert_relative_eq!(square_micrometres, 784.0 * area.range.nominal, max_relative = 1e-12);
+}
+
+#[test]
 fn derived_figures_follow_from_joules_and_seconds() {
     let [bs, _] = activities();
     let bill = price(&bs, &machine("bs-memristor", Recorded::Matrices), &technology("cmos-32nm"))
@@ -251,6 +274,8 @@ fn derived_figures_follow_from_joules_and_seconds() {
     assert_relative_eq!(bill.macs, macs, max_relative = 1e-12);
     let per_mac = bill.joules_per_mac();
     assert_relative_eq!(per_mac.nominal, bill.joules(&Pass::MACS).nominal / macs, max_relative = 1e-12);
+    let forward = bill.joules(&[Pass::Forward]).nominal / (1000.0 * (785.0 * 256.0 + 257.0 * 10.0));
+    assert_relative_eq!(bill.joules_per_forward_mac().nominal, forward, max_relative = 1e-12);
     // 2 operations each, in 1e12.
     assert_relative_eq!(bill.tops_per_watt().nominal, 2e-12 / per_mac.nominal, max_relative = 1e-12);
     assert_relative_eq!(bill.tops_per_watt().low, 2e-12 / per_mac.high, max_relative = 1e-12);
