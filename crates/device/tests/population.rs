@@ -8,7 +8,7 @@ use bitpulse_core::units::{Seconds, Siemens};
 use bitpulse_core::{Pulse, SeedPath, Shape, Signal};
 use bitpulse_device::{
     CycleNoise, Decay, Device, DeviceVariation, Drift, Elapsed, Endurance, Faults, Gaussians, Lifetime,
-    Polarity, Population, ReadNoise, Response, Spread, StuckAt, Telegraph, WriteVerify, Writing,
+    Polarity, Population, ReadNoise, Response, Spread, StuckAt, Tabulated, Telegraph, WriteVerify, Writing,
 };
 use common::{preset, presets};
 use proptest::prelude::*;
@@ -58,69 +58,81 @@ fn update(step: u64) -> (Vec<u32>, Vec<Pulse>) {
 #[test]
 fn coincidence_pulses_equal_the_plain_model_for_every_preset() {
     for device in presets() {
-        let Some(law) = device.law() else { continue };
-        let name = &device.spec().name;
-        // Without D2D variation and write noise every device is the nominal one, which the law describes.
-        let plain = preset(name, |spec| {
-            spec.device_to_device = DeviceVariation::default();
-            spec.cycle_to_cycle.write_noise = 0.0;
-        });
-        let noise = plain.spec().cycle_to_cycle;
-        let window = *device.window();
-        let nominal = {
-            let one = Shape { inputs: 1, outputs: 1 };
-            Population::new(&plain, one, path(name))
-                .steps(0)
-                .map(|step| f64::from(step) / window.range_siemens())
-        };
-        // A device with any noise draws one number for every pulse.
-        let table = matches!(device.spec().response, Some(Response::Tabulated(_)));
-        let noisy = table || noise != CycleNoise::default();
-        let mut population = Population::new(&plain, SHAPE, path(name));
-        let mut plain_u = vec![window.reference; SHAPE.weights()];
-        let (mut set, mut reset) = (0, 0);
-        for step in 0..40 {
-            let (rows, columns) = update(step);
-            let at = path(name).child("pulse").index(step);
-            let tally = population.pulse_coincident(&rows, &columns, at);
-            let mut gaussians = Gaussians::new(at);
-            let (mut expected_set, mut expected_reset) = (0, 0);
-            for &row in &rows {
-                for column in &columns {
-                    let u = &mut plain_u[row as usize * SHAPE.outputs + column.line as usize];
-                    let (polarity, nominal) = if column.count > 0 {
-                        expected_set += u64::from(column.count.unsigned_abs());
-                        (Polarity::Set, nominal[0])
-                    } else {
-                        expected_reset += u64::from(column.count.unsigned_abs());
-                        (Polarity::Reset, nominal[1])
-                    };
-                    for _ in 0..column.count.unsigned_abs() {
-                        let size = law.magnitude(*u, polarity);
-                        let mean = if polarity == Polarity::Set { size } else { -size };
-                        let sigma =
-                            noise.sigma(size, nominal, *u - window.reference) + law.spread(*u, polarity);
-                        let xi = if noisy { gaussians.draw() } else { 0.0 };
-                        *u = (*u + mean + sigma * f64::from(xi)).clamp(0.0, 1.0);
-                    }
+        assert_pulses_are_those_of_the_plain_model(&device);
+    }
+}
+
+#[test]
+fn coincidence_pulses_equal_the_plain_model_for_a_table() {
+    let device = preset("ideal", |spec| {
+        spec.response = Some(Response::Tabulated(Tabulated {
+            at: vec![0.0, 0.3, 1.0],
+            step_up: vec![0.04, 0.02, 0.01],
+            step_down: vec![0.01, 0.02, 0.05],
+            spread_up: vec![0.01, 0.005, 0.002],
+            spread_down: vec![0.0, 0.004, 0.01],
+        }));
+    });
+    assert_pulses_are_those_of_the_plain_model(&device);
+}
+
+fn assert_pulses_are_those_of_the_plain_model(device: &Device) {
+    let Some(law) = device.law() else { return };
+    let name = &device.spec().name;
+    // Without D2D variation and write noise every device is the nominal one, which the law describes.
+    let mut spec = device.spec().clone();
+    spec.device_to_device = DeviceVariation::default();
+    spec.cycle_to_cycle.write_noise = 0.0;
+    let plain = Device::try_from(spec).expect("a device without variation");
+    let noise = plain.spec().cycle_to_cycle;
+    let window = *device.window();
+    let nominal = {
+        let one = Shape { inputs: 1, outputs: 1 };
+        Population::new(&plain, one, path(name)).steps(0).map(|step| f64::from(step) / window.range_siemens())
+    };
+    // A device with any noise draws one number for every pulse.
+    let table = matches!(device.spec().response, Some(Response::Tabulated(_)));
+    let noisy = table || noise != CycleNoise::default();
+    let mut population = Population::new(&plain, SHAPE, path(name));
+    let mut plain_u = vec![window.reference; SHAPE.weights()];
+    let (mut set, mut reset) = (0, 0);
+    for step in 0..40 {
+        let (rows, columns) = update(step);
+        let at = path(name).child("pulse").index(step);
+        let tally = population.pulse_coincident(&rows, &columns, at);
+        let mut gaussians = Gaussians::new(at);
+        let (mut expected_set, mut expected_reset) = (0, 0);
+        for &row in &rows {
+            for column in &columns {
+                let u = &mut plain_u[row as usize * SHAPE.outputs + column.line as usize];
+                let (polarity, nominal) = if column.count > 0 {
+                    expected_set += u64::from(column.count.unsigned_abs());
+                    (Polarity::Set, nominal[0])
+                } else {
+                    expected_reset += u64::from(column.count.unsigned_abs());
+                    (Polarity::Reset, nominal[1])
+                };
+                for _ in 0..column.count.unsigned_abs() {
+                    let size = law.magnitude(*u, polarity);
+                    let mean = if polarity == Polarity::Set { size } else { -size };
+                    let sigma = noise.sigma(size, nominal, *u - window.reference) + law.spread(*u, polarity);
+                    let xi = if noisy { gaussians.draw() } else { 0.0 };
+                    *u = (*u + mean + sigma * f64::from(xi)).clamp(0.0, 1.0);
                 }
             }
-            assert_eq!((tally.set, tally.reset), (expected_set, expected_reset), "{name}");
-            set += tally.set;
-            reset += tally.reset;
-            // Start each update from the same state, so that rounding does not add up over updates.
-            for (cell, u) in plain_u.iter_mut().enumerate() {
-                let g = f64::from(population.conductances()[cell]);
-                let found = window.fraction(Siemens(g));
-                assert!(
-                    (found - *u).abs() < 2e-5,
-                    "{name}, device {cell}, update {step}: {found} against {u}"
-                );
-                *u = found;
-            }
         }
-        assert!(set > 100 && reset > 100);
+        assert_eq!((tally.set, tally.reset), (expected_set, expected_reset), "{name}");
+        set += tally.set;
+        reset += tally.reset;
+        // Start each update from the same state, so that rounding does not add up over updates.
+        for (cell, u) in plain_u.iter_mut().enumerate() {
+            let g = f64::from(population.conductances()[cell]);
+            let found = window.fraction(Siemens(g));
+            assert!((found - *u).abs() < 2e-5, "{name}, device {cell}, update {step}: {found} against {u}");
+            *u = found;
+        }
     }
+    assert!(set > 100 && reset > 100);
 }
 
 #[test]
