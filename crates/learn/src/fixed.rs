@@ -7,7 +7,7 @@ use rand::RngExt;
 
 use crate::SoftwareMatrix;
 use crate::kernels::fixed;
-use crate::software::is_rounded;
+use crate::software::assert_fits;
 
 /// A synaptic matrix of 16-bit numbers: whole multiples of [`FixedMatrix::LSB`] from -4 to just below 4, where they stop.
 ///
@@ -129,7 +129,7 @@ impl SynapticMatrix<f32> for FixedMatrix {
             self.floats(at).forward(inputs, readout, at, outputs);
             return;
         }
-        assert_eq!(inputs.lines(), lines, "inputs do not fit the matrix");
+        assert_fits("inputs", inputs, lines);
         assert_eq!(outputs.len(), inputs.samples() * columns, "outputs do not fit the batch");
         self.floats.count_forward(inputs, readout);
         for (input, out) in inputs.iter().zip(outputs.chunks_exact_mut(columns)) {
@@ -147,7 +147,7 @@ impl SynapticMatrix<f32> for FixedMatrix {
             self.floats(at).backward(errors, readout, at, outputs);
             return;
         }
-        assert_eq!(errors.lines(), columns, "errors do not fit the matrix");
+        assert_fits("errors", errors, columns);
         assert_eq!(outputs.len(), errors.samples() * lines, "outputs do not fit the batch");
         self.floats.count_backward(errors, readout);
         for (error, out) in errors.iter().zip(outputs.chunks_exact_mut(lines)) {
@@ -159,11 +159,10 @@ impl SynapticMatrix<f32> for FixedMatrix {
     fn update(&mut self, inputs: &Signals<f32>, errors: &Signals<f32>, update: Update, at: SeedPath) {
         let Shape { inputs: lines, outputs: columns } = self.shape();
         match update {
-            Update::Pulses { step, per_unit }
-                if is_binary(inputs, errors, per_unit) && !is_rounded(inputs, errors, update) =>
-            {
-                assert_eq!(inputs.lines(), lines, "inputs do not fit the matrix");
-                assert_eq!(errors.lines(), columns, "errors do not fit the matrix");
+            // Products of bits and single pulses are whole: nothing of them is left to chance.
+            Update::Pulses { step, per_unit } if is_binary(inputs, errors, per_unit) => {
+                assert_fits("inputs", inputs, lines);
+                assert_fits("errors", errors, columns);
                 assert_eq!(inputs.samples(), errors.samples(), "inputs and errors are of different batches");
                 self.floats.count_pulses(inputs, errors, per_unit);
                 self.move_by_pulses(inputs, errors, step, at);

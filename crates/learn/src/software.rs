@@ -305,7 +305,7 @@ fn listed<R: Real>(signals: &Signals<R>) -> &[R] {
 }
 
 /// Whether an update leaves some pulses to chance.
-pub(crate) fn is_rounded<R: Real>(inputs: &Signals<R>, errors: &Signals<R>, update: Update) -> bool {
+fn is_rounded<R: Real>(inputs: &Signals<R>, errors: &Signals<R>, update: Update) -> bool {
     matches!(update, Update::Pulses { per_unit, .. } if !inputs.products_are_whole(errors, per_unit))
 }
 
@@ -363,7 +363,7 @@ fn count_read<R: Real>(
     }
 }
 
-fn assert_fits<R: Real>(what: &str, signals: &Signals<R>, lines: usize) {
+pub(crate) fn assert_fits<R: Real>(what: &str, signals: &Signals<R>, lines: usize) {
     assert_eq!(signals.lines(), lines, "{what} do not fit the matrix");
 }
 

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::Result;
-use bitpulse_energy::{Dimension, Pass, Spread};
+use bitpulse_energy::{Dimension, Pass};
 use maud::{Markup, html};
 
-use super::figure::{Axis, Ink, Panel, Point, Series, Spread as Drawn};
+use super::energy::spread;
+use super::figure::{Axis, Ink, Panel, Point, Series, Spread};
 use super::stats::Estimate;
 use super::words::percent;
 use crate::energy::comparison::{Choice, Comparison, PricedRule};
@@ -37,9 +38,9 @@ pub(super) fn block(dir: &Path) -> Result<Option<Markup>> {
                 tr {
                     td { (rule.rule) } td { (rule.network) } td { (rule.device) } td.n { (accuracy.n) }
                     td.n { (percent(accuracy.mean)) }
-                    td.n { (range(rule.bill.joules_per_sample(), Dimension::Energy)) }
-                    td.n { (range(reads, Dimension::Energy)) }
-                    td.n { (range(rule.bill.seconds_per_sample(), Dimension::Time)) }
+                    td.n { (spread(rule.bill.joules_per_sample(), Dimension::Energy)) }
+                    td.n { (spread(reads, Dimension::Energy)) }
+                    td.n { (spread(rule.bill.seconds_per_sample(), Dimension::Time)) }
                 }
             } }
         } }
@@ -52,14 +53,6 @@ pub(super) fn block(dir: &Path) -> Result<Option<Markup>> {
 
 /// A rule and how accurate it was.
 type Reached = (Estimate, PricedRule);
-
-fn range(value: Spread, dimension: Dimension) -> Markup {
-    html! {
-        b { (dimension.show(value.nominal)) }
-        br;
-        span.half { (dimension.show(value.low)) " to " (dimension.show(value.high)) }
-    }
-}
 
 /// A line of the binary rules and one of the others; nothing where there is one binary rule alone.
 fn panel(rules: &[Reached]) -> Option<Panel> {
@@ -96,7 +89,7 @@ fn panel(rules: &[Reached]) -> Option<Panel> {
         y: Axis::linear(series.iter().flat_map(|line| &line.points).flat_map(|p| [p.low, p.high])),
         x_title: "nJ per training sample".into(),
         y_title: "held-out accuracy, %".into(),
-        spread: Drawn::Bars { apart: 0.0 },
+        spread: Spread::Bars { apart: 0.0 },
         series,
         hover,
     })

@@ -214,7 +214,8 @@ fn ratio_table(found: &Comparison) -> Markup {
     }
 }
 
-fn spread(value: bitpulse_energy::Spread, dimension: Dimension) -> Markup {
+/// The nominal value and, below it, what the constants at their ends make of it.
+pub(super) fn spread(value: bitpulse_energy::Spread, dimension: Dimension) -> Markup {
     html! {
         b { (dimension.show(value.nominal)) }
         @if value.low < value.high {
