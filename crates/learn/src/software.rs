@@ -327,13 +327,15 @@ fn tally(pass: &mut PassActivity, samples: usize, count: impl Fn(&mut PassActivi
         }
         return;
     }
-    let counted =
-        (0..samples).into_par_iter().with_min_len(256).fold(PassActivity::default, |mut part, sample| {
+    let parts = (0..samples.div_ceil(LARGE)).into_par_iter().map(|k| {
+        let mut part = PassActivity::default();
+        for sample in k * LARGE..samples.min((k + 1) * LARGE) {
             count(&mut part, sample);
-            part
-        });
+        }
+        part
+    });
     // Counts are whole and the summed conductance of software is 0, so their order does not matter.
-    *pass += &counted.reduce(PassActivity::default, |mut sum, part| {
+    *pass += &parts.reduce(PassActivity::default, |mut sum, part| {
         sum += &part;
         sum
     });

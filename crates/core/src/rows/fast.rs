@@ -150,43 +150,58 @@ pub fn count_signs<R: Real>(levels: &[R]) -> [u64; 2] {
 /// The sum of the values above zero, and of the magnitudes of those below.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub fn sum_signs<R: Real>(values: &[R]) -> [R; 2] {
+    signed_sums(values)
+}
+
+#[inline(always)]
+fn signed_sums<R: Real>(values: &[R]) -> [R; 2] {
+    let parts = |value: R| [value, -value].map(|part| if part > R::zero() { part } else { R::zero() });
     let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut sums = [R::zero(); 2];
+    for value in rest {
+        let [above, below] = parts(*value);
+        sums = [sums[0] + above, sums[1] + below];
+    }
+    if chunks.is_empty() {
+        return sums;
+    }
     let mut lanes = [[R::zero(); LANES]; 2];
-    let mut add = |k: usize, value: R| {
-        lanes[0][k] += if value > R::zero() { value } else { R::zero() };
-        lanes[1][k] += if value < R::zero() { -value } else { R::zero() };
-    };
     for chunk in chunks {
-        for (k, &value) in chunk.iter().enumerate() {
-            add(k, value);
+        for (k, value) in chunk.iter().enumerate() {
+            let [above, below] = parts(*value);
+            lanes[0][k] += above;
+            lanes[1][k] += below;
         }
     }
-    for (k, &value) in rest.iter().enumerate() {
-        add(k, value);
+    for (sum, lanes) in sums.iter_mut().zip(&mut lanes) {
+        let mut half = LANES;
+        while half > 1 {
+            half /= 2;
+            for k in 0..half {
+                lanes[k] += lanes[k + half];
+            }
+        }
+        *sum += lanes[0];
     }
-    lanes.map(|lanes| lanes.iter().fold(R::zero(), |sum, lane| sum + *lane))
+    sums
 }
 
 /// Appends, for every row of `columns` values, how many are above and below zero or, with a `scale` that makes all values
-/// whole numbers, the scaled sums of those above zero and of the magnitudes of those below.
+/// whole numbers, the scaled sums of those above zero and of the magnitudes of those below, exact below 2^24.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub fn signs_by_row<R: Real>(values: &[R], columns: usize, scale: Option<R>, out: &mut Vec<[u64; 2]>) {
     for row in values.chunks_exact(columns) {
-        let (mut above, mut below) = (0_u32, 0_u32);
-        if let Some(scale) = scale {
-            for &value in row {
-                let count = (value * scale).as_f64();
-                // Casts to whole numbers cut off fractions and what is below 0.
-                above += (count + 0.5) as u32;
-                below += (0.5 - count) as u32;
-            }
+        out.push(if let Some(scale) = scale {
+            // A cast to a whole number cuts off the fraction.
+            signed_sums(row).map(|sum| ((sum * scale).as_f64() + 0.5) as u64)
         } else {
+            let (mut above, mut below) = (0_u32, 0_u32);
             for &value in row {
                 above += u32::from(value > R::zero());
                 below += u32::from(value < R::zero());
             }
-        }
-        out.push([above, below].map(u64::from));
+            [above, below].map(u64::from)
+        });
     }
 }
 

@@ -145,10 +145,10 @@ pub(crate) fn add_outer<R: Real>(map: &[R], walk: &Walk<'_>, errors: &[R], sums:
             let mut column = 0;
             while column < stride {
                 if column + 2 * LANES <= stride {
-                    outer_tile::<R, 2>(map, walk, errors, sums, stride, column);
+                    outer_tile::<R, { 2 * LANES }>(map, walk, errors, sums, stride, column);
                     column += 2 * LANES;
                 } else {
-                    outer_tile::<R, 1>(map, walk, errors, sums, stride, column);
+                    outer_tile::<R, LANES>(map, walk, errors, sums, stride, column);
                     column += LANES;
                 }
             }
@@ -157,7 +157,7 @@ pub(crate) fn add_outer<R: Real>(map: &[R], walk: &Walk<'_>, errors: &[R], sums:
 }
 
 #[inline(always)]
-fn outer_tile<R: Real, const V: usize>(
+fn outer_tile<R: Real, const W: usize>(
     map: &[R],
     walk: &Walk<'_>,
     errors: &[R],
@@ -166,34 +166,38 @@ fn outer_tile<R: Real, const V: usize>(
     column: usize,
 ) {
     // Lines that are missing from the last tile are summed from what follows on the map, and thrown away.
-    let mut tile = [[[R::zero(); LANES]; V]; LINES];
+    let mut tile = [[R::zero(); W]; LINES];
     for (tile, sums) in tile.iter_mut().zip(sums.chunks_exact(stride)) {
-        *tile = vectors::<R, V>(&sums[column..]);
+        tile.copy_from_slice(&sums[column..column + W]);
     }
     add_places(map, walk.starts, &errors[column..], stride, &mut tile);
     for (tile, sums) in tile.iter().zip(sums.chunks_exact_mut(stride)) {
-        sums[column..column + V * LANES].copy_from_slice(tile.as_flattened());
+        sums[column..column + W].copy_from_slice(tile);
     }
 }
 
 /// Adds what all places give.
 #[inline(always)]
-fn add_places<R: Real, const V: usize>(
+fn add_places<R: Real, const W: usize>(
     map: &[R],
     starts: &[usize],
     errors: &[R],
     stride: usize,
-    sums: &mut [[[R; LANES]; V]; LINES],
+    sums: &mut [[R; W]; LINES],
 ) {
     let mut tile = *sums;
     for (p, &start) in starts.iter().enumerate() {
         let values: &[R; LINES] = map[start..start + LINES].try_into().expect("LINES values were cut out");
-        let errors = vectors::<R, V>(&errors[p * stride..]);
-        for l in 0..LINES {
-            for v in 0..V {
-                tile[l][v] = add_scaled(values[l], errors[v], tile[l][v]);
-            }
+        let errors: &[R; W] = errors[p * stride..][..W].try_into().expect("W values were cut out");
+        // Written out line by line: of a loop over lines the compiler makes vectors of lines, which it must scatter.
+        macro_rules! add_lines {
+            ($($l:literal)*) => {
+                $(for k in 0..W {
+                    tile[$l][k] = values[$l].mul_add(errors[k], tile[$l][k]);
+                })*
+            };
         }
+        add_lines!(0 1 2 3 4 5 6 7 8 9 10 11);
     }
     *sums = tile;
 }
