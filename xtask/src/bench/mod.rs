@@ -2,6 +2,7 @@
 
 mod circuit;
 mod compare;
+mod convolution;
 mod data;
 mod device;
 mod kernel;
@@ -51,6 +52,8 @@ enum Group {
     All,
     /// Training throughput, MNIST, and memory and start of a whole training
     Train,
+    /// Training throughput of convolutional networks
+    Convolution,
     /// Walks over a matrix, 64 to 8192 hidden neurons
     Kernel,
     /// Pulses, reads and carries of devices with soft bounds
@@ -187,6 +190,9 @@ impl Bench {
             let prepared = crate::data::prepare(&self.source, std::slice::from_ref(&run))?;
             figures.extend(train::figures(&prepared[&run.split].train)?);
             figures.extend(process::figures()?);
+        }
+        if self.has(Group::Convolution) {
+            figures.extend(convolution::figures()?);
         }
         if self.has(Group::Kernel) {
             figures.extend(kernel::figures());

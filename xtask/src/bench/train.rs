@@ -1,9 +1,7 @@
 //! Samples a second of whole networks that learn MNIST.
 
-use std::path::Path;
 use std::time::Instant;
 
-use anyhow::Context;
 use bitpulse_core::{Activity, SeedPath};
 use bitpulse_learn::{Activation, Decay, Examples, FixedMatrix, Network, Rule, Schedule};
 use rand::seq::SliceRandom;
@@ -98,12 +96,7 @@ pub fn figures(examples: &Examples) -> Outcome<Vec<Figure>> {
 
 /// The run of a rule of the benchmark sweep, with these settings: soft bounds, steps that spread, noise of pulses.
 pub fn on_devices(rule: &str, settings: &[&str]) -> Outcome<Run> {
-    let rule_setting = format!("rule={rule}");
-    let settings = [rule_setting.as_str(), "seed=1", "epochs=20"].into_iter().chain(settings.iter().copied());
-    let settings: Vec<String> = settings.map(ToOwned::to_owned).collect();
-    let sweep = sweep::load(Path::new("benchmark-device"), &settings)?;
-    let run = sweep.runs.into_iter().next();
-    Ok(run.with_context(|| format!("the benchmark sweep has no run with the rule {rule}"))?)
+    sweep::run_of("benchmark-device", rule, &[&["epochs=20"], settings].concat())
 }
 
 impl Case {

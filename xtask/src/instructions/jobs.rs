@@ -9,6 +9,8 @@ use bitpulse_device::{Device, Population};
 use bitpulse_learn::{Activation, Decay, Examples, Network, Rule, Schedule, SoftwareMatrix};
 use rand::RngExt;
 
+use crate::{sweep, train};
+
 /// A job: its name, what one repeat of it is, and what prepares it. What is prepared is called once a repeat.
 pub struct Job {
     pub name: &'static str,
@@ -16,9 +18,11 @@ pub struct Job {
     prepare: fn() -> Box<dyn FnMut()>,
 }
 
-pub const JOBS: [Job; 7] = [
+pub const JOBS: [Job; 9] = [
     Job { name: "learn-bs", repeat: "100 samples, 784-256-10", prepare: learn_bs },
     Job { name: "learn-hp", repeat: "100 samples, 784-256-10", prepare: learn_hp },
+    Job { name: "convolution-bs", repeat: "20 samples, lenet-5-normalised", prepare: convolution_bs },
+    Job { name: "convolution-hp", repeat: "20 samples, lenet-5-normalised", prepare: convolution_hp },
     Job { name: "forward-1024", repeat: "100 sums of 102 rows", prepare: forward },
     Job { name: "update-1024", repeat: "100 coincidences of 102 rows and half the columns", prepare: update },
     Job { name: "device-pulses", repeat: "20 coincidences on 784 x 256 devices", prepare: device_pulses },
@@ -78,6 +82,28 @@ fn learn_bs() -> Box<dyn FnMut()> {
 
 fn learn_hp() -> Box<dyn FnMut()> {
     learn(Rule { activation: Activation::Relu, ..Rule::high_precision() })
+}
+
+fn convolution(rule: &str) -> Box<dyn FnMut()> {
+    const SAMPLES: usize = 20;
+    let (pixels, labels) = images(SAMPLES);
+    let examples = Examples::from_dense(&pixels, &labels, LINES, 10).expect("labels below ten, whole images");
+    let run = sweep::run_of("lenet-mnist", rule, &[]).expect("tests read every named sweep");
+    let mut network = train::training(&run).network;
+    let batch: Vec<u32> = (0..SAMPLES as u32).collect();
+    let mut step = 0;
+    Box::new(move || {
+        network.learn(&examples, &batch, &run.schedule, 0.0, path("convolution").index(step));
+        step += 1;
+    })
+}
+
+fn convolution_bs() -> Box<dyn FnMut()> {
+    convolution("bs-4")
+}
+
+fn convolution_hp() -> Box<dyn FnMut()> {
+    convolution("hp-relu")
 }
 
 /// The lines that a sample drives: every seventh or so.

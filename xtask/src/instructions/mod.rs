@@ -170,6 +170,8 @@ fn count(job: &Job, repeats: u32, out: &PathBuf) -> anyhow::Result<Option<u64>> 
         .arg(file)
         .arg(std::env::current_exe()?)
         .args(["instructions", "--job", job.name, "--repeats", &repeats.to_string()])
+        // Threads that wait for work spin for as long as the machine pleases.
+        .env("RAYON_NUM_THREADS", "1")
         .stdin(Stdio::null())
         .output();
     let output = match output {

@@ -147,6 +147,15 @@ pub fn load(spec: &Path, overrides: &[String]) -> Outcome<spec::Sweep> {
     spec::parse(&name, &path, &text, overrides).map_err(Failure::input)
 }
 
+/// The run of a rule of a named sweep with seed 1 and these settings, to measure what it takes.
+pub fn run_of(sweep: &str, rule: &str, settings: &[&str]) -> Outcome<spec::Run> {
+    let rule_setting = format!("rule={rule}");
+    let settings = [rule_setting.as_str(), "seed=1"].into_iter().chain(settings.iter().copied());
+    let settings: Vec<String> = settings.map(ToOwned::to_owned).collect();
+    let run = load(Path::new(sweep), &settings)?.runs.into_iter().next();
+    run.with_context(|| format!("{sweep} has no run with the rule {rule}")).map_err(Failure::input)
+}
+
 /// The folder of named sweeps, within `data`.
 const SWEEPS: &str = "sweeps";
 
