@@ -68,11 +68,18 @@ pub struct Problem {
     /// `file:line:column`, or the option that it came by.
     pub place: String,
     pub message: String,
+    /// The rules whose runs meet it; none where it does not need a run to be seen.
+    pub rules: Vec<String>,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)
+        let Self { place, message, rules } = self;
+        match &rules[..] {
+            [] => write!(f, "{place}: {message}"),
+            [rule] => write!(f, "{place}: rule {rule}: {message}"),
+            rules => write!(f, "{place}: rules {}: {message}", rules.join(", ")),
+        }
     }
 }
 
@@ -192,10 +199,19 @@ impl Reader<'_> {
     }
 
     fn problem(&mut self, place: impl Into<String>, message: impl Into<String>) {
-        let problem = Problem { place: place.into(), message: message.into() };
-        // Several runs may meet the same mistake.
-        if !self.problems.contains(&problem) {
-            self.problems.push(problem);
+        self.add(Problem { place: place.into(), message: message.into(), rules: Vec::new() });
+    }
+
+    /// Several runs may meet the same mistake, also those of several rules.
+    fn add(&mut self, problem: Problem) {
+        let same = |known: &&mut Problem| known.place == problem.place && known.message == problem.message;
+        let Some(known) = self.problems.iter_mut().find(same) else {
+            return self.problems.push(problem);
+        };
+        for rule in problem.rules {
+            if !known.rules.contains(&rule) {
+                known.rules.push(rule);
+            }
         }
     }
 
@@ -298,7 +314,7 @@ impl Reader<'_> {
                 })),
                 Err(SpecError(problems)) => {
                     for problem in problems {
-                        self.problem(problem.place, problem.message);
+                        self.add(problem);
                     }
                 }
             }
@@ -579,7 +595,7 @@ impl Reader<'_> {
                     for (key, message) in problems {
                         let place =
                             axes.iter().find_map(|axis| axis.place(key)).unwrap_or(&self.path).to_owned();
-                        self.problem(place, format!("rule {rule}: {message}"));
+                        self.add(Problem { place, message, rules: vec![rule.to_owned()] });
                     }
                 }
             }
@@ -882,6 +898,14 @@ mod tests {
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].contains("did you mean `forward`?"), "{found:?}");
         assert!(found[1].starts_with("test.toml:2:1: rule a: binary forward signal with ReLU"), "{found:?}");
+    }
+
+    #[test]
+    fn a_mistake_that_several_rules_meet_is_told_once() {
+        let text = "[base]\nnetwork = \"100-10\"\n[rules.a]\n[rules.b]\ngain = 2\n[axes]\nrule = [\"a\", \"b\"]\nseed = [1, 2]\n";
+        let found = messages(text, &[]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("test.toml:2:1: rules a, b: network 100-10 does not fit"), "{found:?}");
     }
 
     #[test]
