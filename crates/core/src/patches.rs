@@ -148,32 +148,33 @@ impl Patches {
     pub fn signed_pulses<R: Real>(&self, map: &Signal<'_, R>) -> Vec<[u64; 2]> {
         let at_places = map.signed_pulses_of_parts(self.input.channels);
         let Self { input, kernel, stride, padding } = *self;
-        // Sums along the rows of patches first, for every row of the map, then of those.
-        let along = |line: &[[u64; 2]], x: usize| {
-            let start = (x * stride).saturating_sub(padding);
-            let end = (x * stride + kernel - padding).min(line.len());
-            line[start..end].iter().fold([0, 0], add)
-        };
-        let rows: Vec<[u64; 2]> = at_places
-            .chunks_exact(input.width)
-            .flat_map(|line| (0..self.width()).map(move |x| along(line, x)))
-            .collect();
         let mut sums = vec![[u64::from(map.per_unit()), 0]; self.places()];
-        for (y, sums) in sums.chunks_exact_mut(self.width()).enumerate() {
-            let start = (y * stride).saturating_sub(padding);
-            let end = (y * stride + kernel - padding).min(input.height);
-            for row in rows.chunks_exact(self.width()).take(end).skip(start) {
-                for (sum, row) in sums.iter_mut().zip(row) {
-                    *sum = add(*sum, row);
-                }
+        // Of every row of the map, with the zeros around it, what patches see of it; then each where it is seen.
+        let mut row = vec![[0; 2]; input.width + 2 * padding];
+        let mut seen = vec![[0; 2]; self.width()];
+        // What stands behind the last place is the bias line.
+        let places = at_places.chunks_exact(input.width).take(input.height);
+        for (y, places) in (padding..).zip(places) {
+            row[padding..padding + input.width].copy_from_slice(places);
+            seen.fill([0; 2]);
+            for column in 0..kernel {
+                add(&mut seen, row[column..].iter().step_by(stride));
+            }
+            let first = (y + 1).saturating_sub(kernel).div_ceil(stride);
+            let end = (y / stride + 1).min(self.height());
+            for sums in sums.chunks_exact_mut(self.width()).take(end).skip(first) {
+                add(sums, seen.iter());
             }
         }
         sums
     }
 }
 
-fn add(sum: [u64; 2], part: &[u64; 2]) -> [u64; 2] {
-    [sum[0] + part[0], sum[1] + part[1]]
+fn add<'a>(sums: &mut [[u64; 2]], parts: impl Iterator<Item = &'a [u64; 2]>) {
+    for (sum, part) in sums.iter_mut().zip(parts) {
+        sum[0] += part[0];
+        sum[1] += part[1];
+    }
 }
 
 #[cfg(test)]

@@ -447,8 +447,9 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         self.assert_fit(maps, patches);
         let pulses = patch_pulses(maps, patches);
         assert_eq!(outputs.len(), pulses.len() * columns, "outputs do not fit the batch");
+        let coded = maps.get(0);
         tally(&mut self.activity.forward, pulses.len(), |pass, patch| {
-            count_read(pass, &maps.get(0), lines, pulses[patch], columns, readout);
+            count_read(pass, &coded, lines, pulses[patch], columns, readout);
         });
         convolution::forward(&self.weights, (columns, self.stride), patches, listed(maps), outputs);
     }
@@ -464,8 +465,9 @@ impl<R: Real> SynapticMatrix<R> for SoftwareMatrix<R> {
         let Shape { inputs: lines, outputs: columns } = self.shape;
         assert_fits("errors", errors, columns);
         let pulses = errors.signed_pulses();
+        let coded = errors.get(0);
         tally(&mut self.activity.backward, pulses.len(), |pass, place| {
-            count_read(pass, &errors.get(0), columns, pulses[place], lines, readout);
+            count_read(pass, &coded, columns, pulses[place], lines, readout);
         });
         convolution::backward(&self.weights, (columns, self.stride), patches, listed(errors), maps);
     }
