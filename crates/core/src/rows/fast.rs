@@ -153,6 +153,7 @@ pub fn sum_signs<R: Real>(values: &[R]) -> [R; 2] {
     signed_sums(values)
 }
 
+/// [`sum_signs`] within a loop that is compiled for an instruction set.
 #[inline(always)]
 fn signed_sums<R: Real>(values: &[R]) -> [R; 2] {
     let parts = |value: R| [value, -value].map(|part| if part > R::zero() { part } else { R::zero() });

@@ -197,6 +197,7 @@ fn add_places<R: Real, const W: usize>(
                 })*
             };
         }
+        const { assert!(LINES == 12, "as many lines are written out") };
         add_lines!(0 1 2 3 4 5 6 7 8 9 10 11);
     }
     *sums = tile;
