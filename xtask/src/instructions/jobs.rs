@@ -60,10 +60,14 @@ fn images(count: usize) -> (Vec<u8>, Vec<u8>) {
     (pixels, (0..count).map(|k| (k % 10) as u8).collect())
 }
 
+fn examples(count: usize) -> Examples {
+    let (pixels, labels) = images(count);
+    Examples::from_dense(&pixels, &labels, LINES, 10).expect("labels below ten, whole images")
+}
+
 fn learn(rule: Rule) -> Box<dyn FnMut()> {
     const SAMPLES: usize = 100;
-    let (pixels, labels) = images(SAMPLES);
-    let examples = Examples::from_dense(&pixels, &labels, LINES, 10).expect("labels below ten, whole images");
+    let examples = examples(SAMPLES);
     let network = Network::<f32>::software(rule, &[LINES, 256, 10], path("init"));
     let mut network = network.expect("the named rules and these widths are sound");
     let schedule = Schedule { output: 0.01, hidden: 0.003, decay: Decay::Constant, floor: 1.0 };
@@ -86,8 +90,7 @@ fn learn_hp() -> Box<dyn FnMut()> {
 
 fn convolution(rule: &str) -> Box<dyn FnMut()> {
     const SAMPLES: usize = 20;
-    let (pixels, labels) = images(SAMPLES);
-    let examples = Examples::from_dense(&pixels, &labels, LINES, 10).expect("labels below ten, whole images");
+    let examples = examples(SAMPLES);
     let run = sweep::run_of("lenet-mnist", rule, &[]).expect("tests read every named sweep");
     let mut network = train::training(&run).network;
     let batch: Vec<u32> = (0..SAMPLES as u32).collect();
