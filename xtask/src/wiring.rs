@@ -47,7 +47,7 @@ pub fn wire_map(
 ) -> Option<WireMap> {
     let (wires, _): (Wires, Fidelity) = spec.wires?;
     // A convolution sees patches, of which no one stands for all.
-    if shape.inputs != examples.lines() + 1 {
+    if shape.inputs != examples.lines() * input.lines_per_pixel() + 1 {
         return None;
     }
     let g = highest_digit(state, shape)?;
@@ -112,10 +112,14 @@ fn highest_digit(state: &State, shape: Shape) -> Option<Vec<f64>> {
 /// Part of the time that each line of the first layer is on, its bias line last.
 fn mean_input(examples: &Examples, input: InputCoding) -> Vec<f64> {
     let count = examples.len().min(IMAGES);
-    let mut sums = vec![0.0; examples.lines()];
+    let lines = input.lines_per_pixel();
+    let mut sums = vec![0.0; examples.lines() * lines];
     for pixels in (0..count).map(|index| examples.pixels(index)) {
-        for (&line, &level) in pixels.lines.iter().zip(pixels.levels) {
-            sums[usize::from(line)] += input.mean(level);
+        for (&pixel, &level) in pixels.lines.iter().zip(pixels.levels) {
+            let own = &mut sums[usize::from(pixel) * lines..][..lines];
+            for (line, sum) in own.iter_mut().enumerate() {
+                *sum += input.mean(level, line);
+            }
         }
     }
     sums.iter().map(|sum| sum / count as f64).chain([1.0]).collect()

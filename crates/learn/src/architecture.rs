@@ -2,6 +2,8 @@ use bitpulse_core::{MapShape, Patches};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::InputCoding;
+
 /// How the neurons of a layer are connected to those before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
@@ -219,6 +221,13 @@ impl Architecture {
             problems.push(ArchitectureError::Output { layer: self.layers.len() });
         }
         if problems.is_empty() { Ok(shapes) } else { Err(problems) }
+    }
+
+    /// Its layers behind pixels that are coded on several lines each, which are so many channels more.
+    #[must_use]
+    pub fn coded(&self, input: InputCoding) -> Self {
+        let channels = self.input.channels.saturating_mul(input.lines_per_pixel());
+        Self { input: MapShape { channels, ..self.input }, layers: self.layers.clone() }
     }
 
     /// Classes that the last layer tells apart; 0 where there is no layer.

@@ -1,6 +1,6 @@
 use bitpulse_core::{
-    Activity, PassActivity, Patches, Pulse, Readout, Real, Rng, SeedPath, Shape, Signal, Signals, State,
-    StateError, SynapticMatrix, Update, rows,
+    Activity, MapShape, PassActivity, Patches, Pulse, Readout, Real, Rng, SeedPath, Shape, Signal, Signals,
+    State, StateError, SynapticMatrix, Update, rows,
 };
 use rand::RngExt;
 use rayon::prelude::*;
@@ -261,7 +261,7 @@ impl<R: Real> Network<R> {
     ) -> Result<Self, NetworkError> {
         rule.check().map_err(NetworkError::Rule)?;
         let architecture = architecture.into();
-        let shapes = architecture.check().map_err(NetworkError::Architecture)?;
+        let shapes = architecture.coded(rule.input).check().map_err(NetworkError::Architecture)?;
         let mut matrices = Vec::new();
         let mut layers = Vec::new();
         for ((number, layer), shapes) in (0..).zip(&architecture.layers).zip(shapes) {
@@ -650,20 +650,20 @@ impl<R: Real> Network<R> {
         norming: Norming,
         at: SeedPath,
     ) {
-        let Self { rule, layers, matrices, learning, scratch, activity, .. } = self;
+        let Self { rule, architecture, layers, matrices, learning, scratch, activity, .. } = self;
         let Scratch { rngs, draws, pulses, .. } = scratch;
         let samples = batch.len();
-        let width = layers[0].shapes.input.width;
+        let MapShape { width, .. } = architecture.input;
         let is_mirrored =
             |sample: usize| flips.is_some_and(|at| at.index(sample as u64).rng().random::<bool>());
         let first = &mut learning.entering[0];
         first.clear();
-        if let Some(patches) = &layers[0].patches {
+        if layers[0].patches.is_some() {
             let lines = first.lines();
             let maps = first.push_listed(samples).par_chunks_exact_mut(lines);
             maps.zip(batch).zip(rngs.par_iter_mut()).enumerate().for_each(
                 |(sample, ((map, &index), rng))| {
-                    let place = |pixel| neuron_of_pixel(patches.input, pixel);
+                    let place = |pixel| neuron_of_pixel(architecture.input, pixel);
                     present(examples, index, is_mirrored(sample).then_some(width), |pixels| {
                         neurons::list_input(rule.input, pixels, place, rng, map);
                     });
@@ -677,7 +677,7 @@ impl<R: Real> Network<R> {
             }
         }
         if let InputCoding::Bits { pulses } = rule.input {
-            let pixels = layers[0].shapes.input.neurons();
+            let pixels = architecture.input.neurons();
             activity.forward.random_bits += (samples * pixels) as u64 * u64::from(pulses);
         }
         let last = matrices.len() - 1;
@@ -706,21 +706,14 @@ impl<R: Real> Network<R> {
 
     /// A forward pass with every signal at its expectation.
     fn forward_as_expected(&mut self, examples: &Examples, batch: &[u32], norming: Norming, at: SeedPath) {
-        let Self { rule, layers, matrices, expected, .. } = self;
+        let Self { rule, architecture, layers, matrices, expected, .. } = self;
         let first = &mut expected.entering[0];
         first.clear();
         for &index in batch {
             let (pixels, map) = (examples.pixels(index as usize), first.push_analog());
-            if let Some(patches) = &layers[0].patches {
-                neurons::list_expected(
-                    rule.input,
-                    pixels,
-                    |pixel| neuron_of_pixel(patches.input, pixel),
-                    map,
-                );
-            } else {
-                neurons::list_expected(rule.input, pixels, |pixel| pixel, map);
-            }
+            let is_map = layers[0].patches.is_some();
+            let place = |pixel| if is_map { neuron_of_pixel(architecture.input, pixel) } else { pixel };
+            neurons::list_expected(rule.input, pixels, place, map);
         }
         let last = matrices.len() - 1;
         for (k, (layer, matrix)) in layers.iter().zip(matrices).enumerate() {

@@ -5,7 +5,7 @@ use rand::RngExt;
 
 use crate::draw::{self, pulse_count};
 use crate::kernels::{fast, maps};
-use crate::rule::{Forward, Initial, InputCoding, Polarity};
+use crate::rule::{Forward, Initial, InputCoding, Polarity, thermometer};
 use crate::{Activation, Pixels, Rule};
 
 pub(crate) fn initial_weights<R: Real>(shape: Shape, rule: &Rule, at: SeedPath) -> Vec<R> {
@@ -28,8 +28,12 @@ pub(crate) fn input_buffer<R: Real>(coding: InputCoding, lines: usize, listed: b
     match coding {
         InputCoding::Analog => Signals::analog(lines),
         InputCoding::Bits { pulses } if listed => Signals::counts(lines, pulses),
-        InputCoding::Threshold { .. } if listed => Signals::counts(lines, 1),
-        InputCoding::Bits { pulses: 1 } | InputCoding::Threshold { .. } => Signals::bits(lines),
+        InputCoding::Threshold { .. } | InputCoding::Thermometer { .. } if listed => {
+            Signals::counts(lines, 1)
+        }
+        InputCoding::Bits { pulses: 1 } | InputCoding::Threshold { .. } | InputCoding::Thermometer { .. } => {
+            Signals::bits(lines)
+        }
         InputCoding::Bits { pulses } => Signals::pulses(lines, pulses),
     }
 }
@@ -55,15 +59,19 @@ pub(crate) fn hidden_readout(rule: &Rule) -> Readout {
 }
 
 /// Writes what pixels send on average to lines that are all listed, bias line included; all are zero before. `place` says
-/// on which line a pixel is.
+/// which of them a pixel is, in the order of their lines.
 pub(crate) fn list_expected<R: Real>(
     coding: InputCoding,
     pixels: Pixels<'_>,
     place: impl Fn(usize) -> usize,
     out: &mut [R],
 ) {
+    let lines = coding.lines_per_pixel();
     for (&pixel, &level) in pixels.lines.iter().zip(pixels.levels) {
-        out[place(usize::from(pixel))] = R::of(coding.mean(level));
+        let own = &mut out[place(usize::from(pixel)) * lines..][..lines];
+        for (line, out) in own.iter_mut().enumerate() {
+            *out = R::of(coding.mean(level, line));
+        }
     }
     out[out.len() - 1] = R::one();
 }
@@ -124,6 +132,13 @@ pub(crate) fn code_input<R: Real>(
         }
         InputCoding::Threshold { level: least } => {
             let fires = coded().filter(|(_, level)| **level >= least).map(|(&line, _)| u32::from(line));
+            out.push_bits(fires.chain([bias]));
+        }
+        InputCoding::Thermometer { lines } => {
+            let fires = coded().flat_map(|(&pixel, &level)| {
+                let first = u32::from(pixel) * u32::from(lines);
+                first..first + u32::from(thermometer(level, lines))
+            });
             out.push_bits(fires.chain([bias]));
         }
         InputCoding::Bits { pulses } => {

@@ -138,6 +138,11 @@ impl Rule {
                 problems.push(RuleError::ClassErrorNeedsSoftmax);
             }
         }
+        if let InputCoding::Thermometer { lines } = self.input
+            && !(1..=MAX_THERMOMETER).contains(&lines)
+        {
+            problems.push(RuleError::Thermometer { found: lines });
+        }
         if self.norm_period == 0 {
             problems.push(RuleError::NormPeriod);
         }
@@ -169,6 +174,9 @@ impl Rule {
 
 /// The most pulses a signal may have; counts of products of two signals then fit in 16 bits.
 pub const MAX_PULSES: u16 = 128;
+
+/// The most lines a pixel's thermometer may have: one for every level above 0.
+pub const MAX_THERMOMETER: u16 = 255;
 
 /// Weights before learning, drawn uniformly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -262,16 +270,38 @@ pub enum InputCoding {
         /// The least pixel that fires.
         level: u8,
     },
+    /// A thermometer of so many lines side by side for every pixel, of which the first `round(lines * pixel/255)` carry a
+    /// bit: `lines + 1` levels without a converter and without chance, behind a matrix of as many times the inputs
+    /// (Buckman et al., ICLR 2018).
+    Thermometer {
+        /// Lines of a pixel.
+        lines: u16,
+    },
 }
 
 impl InputCoding {
-    /// What a pixel of this level sends on average.
-    pub fn mean(self, level: u8) -> f64 {
+    /// Input lines of a pixel, side by side.
+    pub const fn lines_per_pixel(self) -> usize {
         match self {
-            Self::Analog | Self::Bits { .. } => PIXEL_VALUE[usize::from(level)],
-            Self::Threshold { level: least } => f64::from(u8::from(level >= least)),
+            Self::Analog | Self::Bits { .. } | Self::Threshold { .. } => 1,
+            Self::Thermometer { lines } => lines as usize,
         }
     }
+
+    /// What a pixel of this level sends on average on the line with this number among its own, counted from 0.
+    pub fn mean(self, level: u8, line: usize) -> f64 {
+        let bit = |fires: bool| f64::from(u8::from(fires));
+        match self {
+            Self::Analog | Self::Bits { .. } => PIXEL_VALUE[usize::from(level)],
+            Self::Threshold { level: least } => bit(level >= least),
+            Self::Thermometer { lines } => bit(line < usize::from(thermometer(level, lines))),
+        }
+    }
+}
+
+/// Lines out of `lines` that a pixel of this level drives: the nearest number to its share of 255.
+pub(crate) const fn thermometer(level: u8, lines: u16) -> u16 {
+    ((2 * level as u32 * lines as u32 + 255) / 510) as u16
 }
 
 /// The activation's derivative as the backward pass sees it, relative to its value at 0.
@@ -367,6 +397,8 @@ pub enum Loss {
 pub enum RuleError {
     #[error("{signal} signal with {found} pulses: allowed are 1 to {MAX_PULSES}")]
     Pulses { signal: &'static str, found: u16 },
+    #[error("a thermometer of {found} lines a pixel: allowed are 1 to {MAX_THERMOMETER}")]
+    Thermometer { found: u16 },
     #[error("gain {found}: must be positive and finite")]
     Gain { found: f64 },
     #[error("saturation {found} of the stochastic hidden sign: must be positive and finite")]
@@ -407,5 +439,23 @@ mod tests {
         };
         let problems = rule.check().unwrap_err();
         assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+
+    #[test]
+    fn a_thermometer_is_as_near_to_its_pixel_as_its_lines_allow() {
+        for lines in [1, 2, 3, 8, 64, MAX_THERMOMETER] {
+            assert_eq!((thermometer(0, lines), thermometer(255, lines)), (0, lines));
+            let coding = InputCoding::Thermometer { lines };
+            for level in 0..=255 {
+                let sent = (0..coding.lines_per_pixel()).map(|line| coding.mean(level, line));
+                let share = sent.clone().sum::<f64>() / f64::from(lines);
+                assert!((share - PIXEL_VALUE[usize::from(level)]).abs() <= 0.5 / f64::from(lines) + 1e-12);
+                assert!(sent.is_sorted_by(|a, b| a >= b), "lines fill up from the first");
+            }
+        }
+        for lines in [0, MAX_THERMOMETER + 1] {
+            let rule = Rule { input: InputCoding::Thermometer { lines }, ..Rule::binary_stochastic() };
+            assert_eq!(rule.check(), Err(vec![RuleError::Thermometer { found: lines }]));
+        }
     }
 }

@@ -261,6 +261,51 @@ fn flips_show_each_image_as_it_is_or_mirrored() {
     }
 }
 
+#[test]
+fn a_thermometer_is_a_network_behind_its_lines_written_out() {
+    let seed = SeedPath::root(40);
+    let examples = patterns(12, seed.child("patterns"));
+    let input = InputCoding::Thermometer { lines: 5 };
+    let wide = network(vec![]).coded(input).input;
+    let labels: Vec<u8> = (0..examples.len()).map(|index| examples.label(index) as u8).collect();
+    // A convolution sees the lines of a pixel as channels at its place; to a dense layer they are lines like any other.
+    let as_channel =
+        |pixel: usize, line| (pixel / INPUT.places() * 5 + line) * INPUT.places() + pixel % INPUT.places();
+    let in_turn = |pixel: usize, line| pixel * 5 + line;
+    let firsts: [(Layer, &dyn Fn(usize, usize) -> usize); 2] =
+        [(convolution(4, 3, 1, 1), &as_channel), (Layer::dense(4), &in_turn)];
+    for (first, place) in firsts {
+        let mut written_out = vec![0; examples.len() * wide.neurons()];
+        for (index, out) in written_out.chunks_exact_mut(wide.neurons()).enumerate() {
+            for (pixel, &level) in examples.pixels(index).levels.iter().enumerate() {
+                for line in (0..5).filter(|line| 510 * line + 255 <= 10 * usize::from(level)) {
+                    out[place(pixel, line)] = 255;
+                }
+            }
+        }
+        let written_out = Examples::from_dense(&written_out, &labels, wide.neurons(), CLASSES).unwrap();
+        let layers = vec![first, Layer::dense(CLASSES)];
+        let learnt = |input, map, examples: &Examples| {
+            let rule = Rule { input, ..binary(2, 4) };
+            let architecture = Architecture { input: map, layers: layers.clone() };
+            let mut network = Network::<f32>::software(rule, &architecture, seed.child("init")).unwrap();
+            let unit = Schedule { output: 0.1, hidden: 0.1, decay: Decay::Constant, floor: 1.0 };
+            let batch: Vec<u32> = (0..12).collect();
+            for step in 0..5 {
+                network.learn(examples, &batch, &unit, 0.0, seed.index(step));
+            }
+            (
+                network.take_activity(),
+                network.save(),
+                network.evaluate(examples, Inference::Expectation, seed),
+            )
+        };
+        let found = learnt(input, INPUT, &examples);
+        assert_eq!(found, learnt(InputCoding::Threshold { level: 128 }, wide, &written_out));
+        assert_ne!(found.1, learnt(InputCoding::Threshold { level: 128 }, INPUT, &examples).1);
+    }
+}
+
 /// Two epochs of learning in batches, on `threads` threads.
 fn learnt(rule: &Rule, threads: usize) -> bitpulse_core::State {
     let seed = SeedPath::root(33);

@@ -204,6 +204,9 @@ struct Settings {
     epochs: f64,
     #[serde(rename = "input-pulses", default = "one")]
     input_pulses: f64,
+    /// Of a pixel, with a thermometer.
+    #[serde(rename = "input-lines", default = "one_line")]
+    input_lines: usize,
     #[serde(rename = "forward-pulses", default = "one")]
     forward_pulses: f64,
     #[serde(rename = "output-error-pulses", default = "one")]
@@ -265,6 +268,10 @@ fn one() -> f64 {
     1.0
 }
 
+fn one_line() -> usize {
+    1
+}
+
 fn mnist() -> String {
     "mnist".into()
 }
@@ -319,7 +326,9 @@ impl Settings {
     /// Its network; `None` where that is not to be had any more, or is on devices and more than its widths: what cells
     /// did says nothing of a digital processor, and cannot be reckoned either.
     fn network(&self) -> Option<Network> {
-        Network::read(&self.network).filter(|network| network.widths().is_some() || is_digital(&self.device))
+        let lines = if self.input == "thermometer" { self.input_lines } else { 1 };
+        let network = Network::read(&self.network)?.coded(lines);
+        (network.widths().is_some() || is_digital(&self.device)).then_some(network)
     }
 
     /// Whether its pulses have a price, or none is needed.

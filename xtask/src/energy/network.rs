@@ -42,6 +42,19 @@ impl Network {
         Some(Self { name: name.into_owned(), layers: layers.collect(), widths: None })
     }
 
+    /// The same behind pixels of so many lines each.
+    #[must_use]
+    pub fn coded(mut self, lines_per_pixel: usize) -> Self {
+        if let Some(first) = self.layers.first_mut() {
+            // The last line is that of the biases.
+            first.shape.inputs = (first.shape.inputs - 1) * lines_per_pixel + 1;
+        }
+        if let Some(inputs) = self.widths.as_mut().and_then(|widths| widths.first_mut()) {
+            *inputs *= lines_per_pixel;
+        }
+        self
+    }
+
     /// Its widths, where they say all of it.
     pub fn widths(&self) -> Option<&[usize]> {
         self.widths.as_deref()
@@ -68,5 +81,11 @@ mod tests {
         let dense = Network::read("784-256-10").expect("widths");
         assert_eq!(dense.widths(), Some(&[784, 256, 10][..]));
         assert!(Network::read("no-such-network").is_none());
+
+        // Eight lines a pixel are eight times the lines of a patch, and of a dense layer.
+        assert_eq!(network.coded(8).layers[0].shape.inputs, 8 * 3 * 9 + 1);
+        let dense = dense.coded(8);
+        assert_eq!(dense.layers[0].shape.inputs, 8 * 784 + 1);
+        assert_eq!(dense.widths(), Some(&[8 * 784, 256, 10][..]));
     }
 }

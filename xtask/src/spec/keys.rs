@@ -288,9 +288,9 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "input",
-        Kind::Choice(&["analog", "bits", "threshold"]),
+        Kind::Choice(&["analog", "bits", "threshold", "thermometer"]),
         Default::Text("bits"),
-        "pixels as levels, as fresh random bits at every presentation, or as one fixed bit",
+        "pixels as levels, as fresh random bits at every presentation, as one fixed bit, or as fixed bits on several lines",
     ),
     quantity(
         "input-pulses",
@@ -305,6 +305,13 @@ pub const KEYS: &[Key] = &[
         Default::Integer(128),
         "pixel level",
         "least pixel that fires, with input = threshold",
+    ),
+    quantity(
+        "input-lines",
+        Kind::Integer { least: 1, most: bitpulse_learn::MAX_THERMOMETER as i64 },
+        Default::Integer(8),
+        "lines",
+        "lines of a pixel, of which it fires its share, with input = thermometer",
     ),
     key(
         "flips",

@@ -277,6 +277,7 @@ impl<'a> Get<'a> {
             input: match self.text("input") {
                 "analog" => InputCoding::Analog,
                 "threshold" => InputCoding::Threshold { level: self.whole("input-threshold") as u8 },
+                "thermometer" => InputCoding::Thermometer { lines: self.pulses("input-lines") },
                 _ => InputCoding::Bits { pulses: self.pulses("input-pulses") },
             },
             flips: self.flag("flips"),
@@ -333,6 +334,7 @@ fn mending_key(error: &RuleError) -> &'static str {
         RuleError::UnboundedActivation { .. } => "activation",
         RuleError::ClassErrorNeedsSoftmax => "output-error",
         RuleError::Gain { .. } => "gain",
+        RuleError::Thermometer { .. } => "input-lines",
         RuleError::Leak { .. } => "accumulator-leak",
         RuleError::NormPeriod => "norm-period",
         RuleError::Pulse { .. } => "weight-pulse",

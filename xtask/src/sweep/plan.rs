@@ -153,7 +153,7 @@ fn cost(run: &Run, data: &Prepared, speed: Speed) -> Cost {
 }
 
 fn weights(run: &Run) -> u64 {
-    run.architecture.weights() as u64
+    run.architecture.coded(run.rule.input).weights() as u64
 }
 
 fn checkpoint_bytes(run: &Run) -> u64 {
@@ -165,7 +165,8 @@ fn checkpoint_bytes(run: &Run) -> u64 {
 /// forward and back, in learning and in tests.
 fn memory_bytes(run: &Run) -> u64 {
     let batch = run.batch.max(cosine_examples(&run.architecture)) as u64;
-    let signals = 4 * 4 * batch * run.architecture.signals(run.hardware.is_some()) as u64;
+    let coded = run.architecture.coded(run.rule.input);
+    let signals = 4 * 4 * batch * coded.signals(run.hardware.is_some()) as u64;
     weights(run) * if run.hardware.is_none() { 56 } else { 512 } + signals + (4 << 20)
 }
 
