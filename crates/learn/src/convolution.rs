@@ -4,13 +4,23 @@
 
 use std::borrow::Cow;
 
-use bitpulse_core::{MapShape, Patches, Real, rows};
+use bitpulse_core::rows::{self, LANES};
+use bitpulse_core::{MapShape, Patches, Real};
 use rayon::prelude::*;
 
 use crate::kernels::convolution::{self as kernels, BEHIND, Walk};
+use crate::kernels::sparse::{self, SparseMap};
 
 /// Parts that the outer products of a batch are summed in.
 const PARTS: usize = 8;
+
+/// Up to this share of errors that are not 0, walking over these alone is faster. Bits do not depend on it.
+const SPARSE: f64 = 0.3;
+
+fn is_sparse<R: Real>(errors: &[R]) -> bool {
+    let [above, below] = rows::count_signs(errors);
+    (above + below) as f64 <= SPARSE * errors.len() as f64
+}
 
 /// A map with zeros around it: `top` rows and columns before its first place, and as many behind as make it
 /// `height x width`, places `apart` from each other.
@@ -100,6 +110,17 @@ pub(crate) fn forward<R: Real>(
 /// 0, for no error reaches them.
 pub(crate) fn backward<R: Real>(
     weights: &[R],
+    columns: (usize, usize),
+    patches: &Patches,
+    errors: &[R],
+    maps: &mut [R],
+) {
+    backward_of(is_sparse(errors), weights, columns, patches, errors, maps);
+}
+
+fn backward_of<R: Real>(
+    sparse: bool,
+    weights: &[R],
     (outputs, stride): (usize, usize),
     patches: &Patches,
     errors: &[R],
@@ -122,11 +143,18 @@ pub(crate) fn backward<R: Real>(
     let none = vec![R::zero(); turned_stride];
     let samples = errors.par_chunks_exact(patches.places() * outputs);
     samples.zip(maps.par_chunks_exact_mut(patches.input.neurons() + 1)).for_each_init(
-        || padded.buffer(),
-        |buffer, (errors, map)| {
+        || (padded.buffer(), SparseMap::default()),
+        |(buffer, few), (errors, map)| {
             padded.fill(errors, buffer);
             let (neurons, bias) = map.split_at_mut(patches.input.neurons());
-            kernels::read(buffer, &walk, &turned, &none, neurons, channels);
+            if sparse {
+                few.values.clear();
+                rows::nonzero(buffer, R::one(), &mut few.values);
+                few.index(padded.height * padded.width, outputs);
+                sparse::read(few, outputs, &walk, &turned, turned_stride, neurons, channels);
+            } else {
+                kernels::read(buffer, &walk, &turned, &none, neurons, channels);
+            }
             bias.fill(R::zero());
         },
     );
@@ -134,6 +162,21 @@ pub(crate) fn backward<R: Real>(
 
 /// Adds `factor sum_{s, p} patch[s, p, i] errors[s, p, j]` to `sums`, which stand as the weights of [`forward`] do.
 pub(crate) fn add_outer<R: Real>(
+    sums: &mut [R],
+    columns: (usize, usize),
+    patches: &Patches,
+    factor: R,
+    maps: &[R],
+    errors: &[R],
+) {
+    if is_sparse(errors) {
+        add_sparse_outer(sums, columns, patches, factor, maps, errors);
+    } else {
+        add_dense_outer(sums, columns, patches, factor, maps, errors);
+    }
+}
+
+fn add_dense_outer<R: Real>(
     sums: &mut [R],
     (outputs, stride): (usize, usize),
     patches: &Patches,
@@ -171,6 +214,63 @@ pub(crate) fn add_outer<R: Real>(
     }
 }
 
+fn add_sparse_outer<R: Real>(
+    sums: &mut [R],
+    (outputs, stride): (usize, usize),
+    patches: &Patches,
+    factor: R,
+    maps: &[R],
+    errors: &[R],
+) {
+    let padded = Padded::of_inputs(patches);
+    let starts = padded.starts(patches.height(), patches.width(), patches.stride);
+    let walk = padded.walk(&starts, patches.kernel);
+    let (map_len, errors_len) = (patches.input.neurons() + 1, starts.len() * outputs);
+    // Sums of a channel stand together: the rows of a patch, each padded to whole vectors.
+    let run = walk.run.next_multiple_of(LANES);
+    let part = (maps.len() / map_len).div_ceil(PARTS).max(1);
+    let parts =
+        maps.par_chunks(part * map_len).zip(errors.par_chunks(part * errors_len)).map(|(maps, errors)| {
+            let mut products = vec![R::zero(); outputs * walk.rows * run];
+            let mut bias = vec![R::zero(); outputs];
+            let mut buffer = padded.buffer();
+            let mut few = Vec::new();
+            let mut by_channel = vec![Vec::new(); outputs];
+            for (map, errors) in maps.chunks_exact(map_len).zip(errors.chunks_exact(errors_len)) {
+                padded.fill(map, &mut buffer);
+                few.clear();
+                rows::nonzero(errors, R::one(), &mut few);
+                by_channel.iter_mut().for_each(Vec::clear);
+                for &(at, error) in &few {
+                    let (place, channel) = (at as usize / outputs, at as usize % outputs);
+                    by_channel[channel].push((starts[place] as u32, error));
+                    bias[channel] += error;
+                }
+                for (errors, products) in by_channel.iter().zip(products.chunks_exact_mut(walk.rows * run)) {
+                    if !errors.is_empty() {
+                        sparse::add_outer(&buffer, &walk, errors, products);
+                    }
+                }
+            }
+            (products, bias)
+        });
+    let parts: Vec<(Vec<R>, Vec<R>)> = parts.collect();
+    let (lines, bias) = sums.split_at_mut(sums.len() - stride);
+    for (line, sums) in lines.chunks_exact_mut(stride).enumerate() {
+        let at = line / walk.run * run + line % walk.run;
+        for (products, _) in &parts {
+            for (sum, products) in sums.iter_mut().zip(products.chunks_exact(walk.rows * run)) {
+                *sum += factor * products[at];
+            }
+        }
+    }
+    for (_, part) in &parts {
+        for (sum, part) in bias.iter_mut().zip(part) {
+            *sum += factor * *part;
+        }
+    }
+}
+
 /// Rows of `columns` padded with zeros to `stride`.
 fn pad_rows<R: Real>(rows: &[R], columns: usize, stride: usize) -> Cow<'_, [R]> {
     if columns == stride {
@@ -193,6 +293,13 @@ mod tests {
 
     use super::*;
 
+    /// Values in [-1, 1), of which so large a share is not 0.
+    fn few(count: usize, share: f64, at: SeedPath) -> Vec<f32> {
+        let mut rng = at.rng();
+        let value = |_| if rng.random_bool(share) { rng.random_range(-1.0..1.0) } else { 0.0 };
+        (0..count).map(value).collect()
+    }
+
     /// Values in [-1, 1), eighths so that sums of products are exact in any order.
     fn eighths(count: usize, at: SeedPath) -> Vec<f64> {
         let mut rng = at.rng();
@@ -200,6 +307,41 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn walks_over_few_errors_give_the_bits_of_walks_over_all(
+            (channels, outputs) in (1..80_usize, 1..50_usize),
+            (height, width) in (1..7_usize, 1..7_usize),
+            kernel in 1..4_usize,
+            (stride, padding) in (1..4_usize, 0..3_usize),
+            samples in 1..20_usize,
+            share in 0.0..1.0,
+            seed: u64,
+        ) {
+            let input = MapShape { channels, height, width };
+            prop_assume!(padding < kernel && kernel <= height.min(width) + 2 * padding);
+            let patches = Patches { input, kernel, stride, padding };
+            let at = SeedPath::root(seed);
+            let columns = (outputs, rows::stride(outputs));
+            let weights = few(patches.lines() * columns.1, 1.0, at.child("weights"));
+            let maps = few(samples * (input.neurons() + 1), 0.9, at.child("maps"));
+            let errors = few(samples * patches.places() * outputs, share, at.child("errors"));
+
+            let [all, walked] = [false, true].map(|sparse| {
+                let mut out = vec![3.0; maps.len()];
+                backward_of(sparse, &weights, columns, &patches, &errors, &mut out);
+                out
+            });
+            prop_assert_eq!(all, walked);
+
+            let (mut all, mut walked) = (weights.clone(), weights);
+            add_dense_outer(&mut all, columns, &patches, 0.7, &maps, &errors);
+            add_sparse_outer(&mut walked, columns, &patches, 0.7, &maps, &errors);
+            let counted = |sums: &[f32]| -> Vec<f32> {
+                sums.chunks_exact(columns.1).flat_map(|row| row[..outputs].to_vec()).collect()
+            };
+            prop_assert_eq!(counted(&all), counted(&walked));
+        }
+
         #[test]
         fn products_equal_those_of_patches_written_out(
             (channels, outputs) in (1..20_usize, 1..50_usize),

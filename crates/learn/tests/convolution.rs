@@ -272,8 +272,8 @@ fn a_thermometer_is_a_network_behind_its_lines_written_out() {
     let as_channel =
         |pixel: usize, line| (pixel / INPUT.places() * 5 + line) * INPUT.places() + pixel % INPUT.places();
     let in_turn = |pixel: usize, line| pixel * 5 + line;
-    let firsts: [(Layer, &dyn Fn(usize, usize) -> usize); 2] =
-        [(convolution(4, 3, 1, 1), &as_channel), (Layer::dense(4), &in_turn)];
+    let firsts: [(Layer, fn(usize, usize) -> usize); 2] =
+        [(convolution(4, 3, 1, 1), as_channel), (Layer::dense(4), in_turn)];
     for (first, place) in firsts {
         let mut written_out = vec![0; examples.len() * wide.neurons()];
         for (index, out) in written_out.chunks_exact_mut(wide.neurons()).enumerate() {

@@ -203,5 +203,5 @@ fn add_places<R: Real, const W: usize>(
     *sums = tile;
 }
 
-/// How many values [`add_outer`] wants behind a map.
-pub(crate) const BEHIND: usize = LINES;
+/// How many values [`add_outer`] wants behind a map; walks over few errors want a vector.
+pub(crate) const BEHIND: usize = if LINES > LANES { LINES } else { LANES };

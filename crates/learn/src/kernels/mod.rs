@@ -10,6 +10,7 @@ pub(crate) mod fixed;
 pub(crate) mod maps;
 #[cfg(test)]
 pub(crate) mod plain;
+pub(crate) mod sparse;
 
 #[cfg(test)]
 mod tests {
