@@ -7,8 +7,8 @@ use bitpulse_core::units::Siemens;
 use bitpulse_core::{Activity, SeedPath, Shape, State};
 use bitpulse_crossbar::{CrossbarMatrix, Staleness};
 use bitpulse_learn::{
-    Architecture, Evaluation, Examples, FixedMatrix, Inference, Network, Rule, Training, WeightUpdate,
-    cosine, mean_update,
+    Architecture, Evaluation, Examples, FixedMatrix, Inference, InputCoding, Network, Rule, Training,
+    WeightUpdate, cosine, mean_update,
 };
 use clap::Args;
 use serde_json::Value as Json;
@@ -361,6 +361,11 @@ fn pulse_gradient_cosine(network: &Network<f32>, examples: &Examples, at: SeedPa
         loss: rule.loss,
         initial: rule.initial,
         polarity: rule.polarity,
+        // Lines of a pixel are lines of the first matrix, whatever is sent on them.
+        input: match rule.input {
+            InputCoding::Thermometer { .. } => rule.input,
+            _ => InputCoding::Analog,
+        },
         ..Rule::high_precision()
     };
     // Accumulators mix presentations; what a batch adds to them is the direction that counts.
@@ -432,6 +437,38 @@ mod tests {
         let RunRecord { activity, histograms, staleness, gallery, wires, .. } = record;
         let columns = untimed(record.columns(run));
         format!("{columns:?} {curve:?} {activity:?} {histograms:?} {staleness:?} {gallery:?} {wires:?}")
+    }
+
+    #[test]
+    fn every_input_coding_runs_to_its_end_on_numbers_and_on_devices() {
+        let text = r#"
+            [base]
+            network = "784-6-10"
+            epochs = 1
+            train-count = 66
+            test-count = 66
+            input-lines = 3
+            [rules.software]
+            [rules.devices]
+            device = "mod"
+            fidelity = "effective"
+            [axes]
+            rule = ["software", "devices"]
+            input = ["analog", "bits", "threshold", "thermometer"]
+        "#;
+        let sweep = crate::spec::parse("test", Path::new("test.toml"), text, &[]).unwrap();
+        let data = data::prepare(&Source::default(), &sweep.runs).unwrap();
+        for run in &sweep.runs {
+            let mut endless = Patience { left: Cell::new(usize::MAX), kept: None };
+            let record = execute(run, &data[&run.split], None, &mut endless).unwrap().unwrap();
+            let columns = record.columns(run);
+            assert!(columns["pulse_gradient_cosine_per_layer"].is_string(), "{}", run.id);
+            // Everything is counted on the lines that there are: 3 of a pixel and a bias, or 1.
+            let lines = 784 * run.rule.input.lines_per_pixel() as u64 + 1;
+            let driven = record.activity.forward.driven_lines;
+            assert!(driven <= 66 * (lines + 7), "{}: {driven}", run.id);
+            assert_eq!(record.wires.is_some(), run.hardware.is_some(), "{}", run.id);
+        }
     }
 
     #[test]

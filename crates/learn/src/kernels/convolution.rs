@@ -43,7 +43,7 @@ fn add_scaled<R: Real>(x: R, row: [R; LANES], sum: [R; LANES]) -> [R; LANES] {
 
 /// The first `V` vectors of a row.
 #[inline(always)]
-fn vectors<R: Real, const V: usize>(row: &[R]) -> [[R; LANES]; V] {
+pub(super) fn vectors<R: Real, const V: usize>(row: &[R]) -> [[R; LANES]; V] {
     *row.as_chunks::<LANES>().0.first_chunk().expect("V vectors were cut out")
 }
 

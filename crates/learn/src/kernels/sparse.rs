@@ -13,7 +13,7 @@ use bitpulse_core::Real;
 use bitpulse_core::rows::LANES;
 use multiversion::multiversion;
 
-use super::convolution::Walk;
+use super::convolution::{Walk, vectors};
 
 /// The values of a padded map that are not 0.
 #[derive(Clone, Debug, Default)]
@@ -93,12 +93,6 @@ fn read_tile<R: Real, const V: usize>(
         *out = *sum;
     }
     V * LANES
-}
-
-/// The first `V` vectors of a row.
-#[inline(always)]
-fn vectors<R: Real, const V: usize>(row: &[R]) -> [[R; LANES]; V] {
-    *row.as_chunks::<LANES>().0.first_chunk().expect("V vectors were cut out")
 }
 
 /// Adds to `sums`, one channel of errors, what its errors that are not 0 give: each by where its patch starts on `map`. Rows of
