@@ -169,14 +169,11 @@ pub(crate) fn add_outer<R: Real>(
     maps: &[R],
     errors: &[R],
 ) {
-    if is_sparse(errors) {
-        add_sparse_outer(sums, columns, patches, factor, maps, errors);
-    } else {
-        add_dense_outer(sums, columns, patches, factor, maps, errors);
-    }
+    add_outer_of(is_sparse(errors), sums, columns, patches, factor, maps, errors);
 }
 
-fn add_dense_outer<R: Real>(
+fn add_outer_of<R: Real>(
+    sparse: bool,
     sums: &mut [R],
     (outputs, stride): (usize, usize),
     patches: &Patches,
@@ -194,8 +191,13 @@ fn add_dense_outer<R: Real>(
             let mut part = vec![R::zero(); sums.len()];
             let (products, bias) = part.split_at_mut(sums.len() - stride);
             let mut buffer = padded.buffer();
+            let mut by_channel = sparse.then(|| ByChannel::new(outputs, &walk));
             for (map, errors) in maps.chunks_exact(map_len).zip(errors.chunks_exact(errors_len)) {
                 padded.fill(map, &mut buffer);
+                if let Some(by_channel) = &mut by_channel {
+                    by_channel.add(&buffer, &walk, errors, bias);
+                    continue;
+                }
                 let errors = pad_rows(errors, outputs, stride);
                 kernels::add_outer(&buffer, &walk, &errors, products, stride);
                 for errors in errors.chunks_exact(stride) {
@@ -203,6 +205,9 @@ fn add_dense_outer<R: Real>(
                         *sum += error;
                     }
                 }
+            }
+            if let Some(by_channel) = by_channel {
+                by_channel.turn(&walk, products, stride);
             }
             part
         });
@@ -214,59 +219,50 @@ fn add_dense_outer<R: Real>(
     }
 }
 
-fn add_sparse_outer<R: Real>(
-    sums: &mut [R],
-    (outputs, stride): (usize, usize),
-    patches: &Patches,
-    factor: R,
-    maps: &[R],
-    errors: &[R],
-) {
-    let padded = Padded::of_inputs(patches);
-    let starts = padded.starts(patches.height(), patches.width(), patches.stride);
-    let walk = padded.walk(&starts, patches.kernel);
-    let (map_len, errors_len) = (patches.input.neurons() + 1, starts.len() * outputs);
-    // Sums of a channel stand together: the rows of a patch, each padded to whole vectors.
-    let run = walk.run.next_multiple_of(LANES);
-    let part = (maps.len() / map_len).div_ceil(PARTS).max(1);
-    let parts =
-        maps.par_chunks(part * map_len).zip(errors.par_chunks(part * errors_len)).map(|(maps, errors)| {
-            let mut products = vec![R::zero(); outputs * walk.rows * run];
-            let mut bias = vec![R::zero(); outputs];
-            let mut buffer = padded.buffer();
-            let mut few = Vec::new();
-            let mut by_channel = vec![Vec::new(); outputs];
-            for (map, errors) in maps.chunks_exact(map_len).zip(errors.chunks_exact(errors_len)) {
-                padded.fill(map, &mut buffer);
-                few.clear();
-                rows::nonzero(errors, R::one(), &mut few);
-                by_channel.iter_mut().for_each(Vec::clear);
-                for &(at, error) in &few {
-                    let (place, channel) = (at as usize / outputs, at as usize % outputs);
-                    by_channel[channel].push((starts[place] as u32, error));
-                    bias[channel] += error;
-                }
-                for (errors, products) in by_channel.iter().zip(products.chunks_exact_mut(walk.rows * run)) {
-                    if !errors.is_empty() {
-                        sparse::add_outer(&buffer, &walk, errors, products);
-                    }
-                }
-            }
-            (products, bias)
-        });
-    let parts: Vec<(Vec<R>, Vec<R>)> = parts.collect();
-    let (lines, bias) = sums.split_at_mut(sums.len() - stride);
-    for (line, sums) in lines.chunks_exact_mut(stride).enumerate() {
-        let at = line / walk.run * run + line % walk.run;
-        for (products, _) in &parts {
-            for (sum, products) in sums.iter_mut().zip(products.chunks_exact(walk.rows * run)) {
-                *sum += factor * products[at];
+/// Outer products with errors most of which are 0, and their sums, channel by channel.
+struct ByChannel<R> {
+    /// Errors of the sample at hand that are not 0.
+    few: Vec<(u32, R)>,
+    /// The same of every channel, by where their patches start.
+    errors: Vec<Vec<(u32, R)>>,
+    /// Channels x rows of a patch, each row padded to whole vectors.
+    sums: Vec<R>,
+}
+
+impl<R: Real> ByChannel<R> {
+    fn new(channels: usize, walk: &Walk<'_>) -> Self {
+        let sums = vec![R::zero(); channels * walk.rows * walk.run.next_multiple_of(LANES)];
+        Self { few: Vec::new(), errors: vec![Vec::new(); channels], sums }
+    }
+
+    /// Adds what one sample gives, to lines of biases too.
+    fn add(&mut self, map: &[R], walk: &Walk<'_>, errors: &[R], bias: &mut [R]) {
+        let channels = self.errors.len();
+        self.few.clear();
+        rows::nonzero(errors, R::one(), &mut self.few);
+        self.errors.iter_mut().for_each(Vec::clear);
+        for &(at, error) in &self.few {
+            let (place, channel) = (at as usize / channels, at as usize % channels);
+            self.errors[channel].push((walk.starts[place] as u32, error));
+            bias[channel] += error;
+        }
+        let patch = self.sums.len() / channels;
+        for (errors, sums) in self.errors.iter().zip(self.sums.chunks_exact_mut(patch)) {
+            if !errors.is_empty() {
+                sparse::add_outer(map, walk, errors, sums);
             }
         }
     }
-    for (_, part) in &parts {
-        for (sum, part) in bias.iter_mut().zip(part) {
-            *sum += factor * *part;
+
+    /// Writes the sums as weights stand, line by line.
+    fn turn(&self, walk: &Walk<'_>, lines: &mut [R], stride: usize) {
+        let patch = self.sums.len() / self.errors.len();
+        let run = patch / walk.rows;
+        for (line, out) in lines.chunks_exact_mut(stride).enumerate() {
+            let at = line / walk.run * run + line % walk.run;
+            for (out, sums) in out.iter_mut().zip(self.sums.chunks_exact(patch)) {
+                *out = sums[at];
+            }
         }
     }
 }
@@ -333,13 +329,12 @@ mod tests {
             });
             prop_assert_eq!(all, walked);
 
-            let (mut all, mut walked) = (weights.clone(), weights);
-            add_dense_outer(&mut all, columns, &patches, 0.7, &maps, &errors);
-            add_sparse_outer(&mut walked, columns, &patches, 0.7, &maps, &errors);
-            let counted = |sums: &[f32]| -> Vec<f32> {
-                sums.chunks_exact(columns.1).flat_map(|row| row[..outputs].to_vec()).collect()
-            };
-            prop_assert_eq!(counted(&all), counted(&walked));
+            let [all, walked] = [false, true].map(|sparse| {
+                let mut sums = weights.clone();
+                add_outer_of(sparse, &mut sums, columns, &patches, 0.7, &maps, &errors);
+                sums
+            });
+            prop_assert_eq!(all, walked);
         }
 
         #[test]
