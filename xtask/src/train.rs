@@ -307,12 +307,14 @@ fn test_trained(
 }
 
 /// Where some devices of the lowest digit of the first layer stand in their nominal window, on the input line of the pixel in
-/// the middle of a square image: lines at its edge are never driven.
+/// the middle of a square image, or the first of several lines: those at its edge are never driven.
 fn followed(run: &Run, network: &Network<f32>) -> [f64; FOLLOWED] {
     let Some(hardware) = &run.hardware else { return [f64::NAN; FOLLOWED] };
     let (matrix, window) = (&network.matrices()[0], hardware.device().window());
     let Shape { inputs, outputs } = matrix.shape();
-    let middle = inputs / 2 + inputs.isqrt() / 2;
+    let lines_per_pixel = run.rule.input.lines_per_pixel();
+    let pixels = inputs / lines_per_pixel;
+    let middle = (pixels / 2 + pixels.isqrt() / 2) * lines_per_pixel;
     let state = matrix.save();
     let conductances: &[f32] = state
         .get("digit-0/plus/conductances", &[inputs * outputs])
@@ -346,9 +348,10 @@ fn build(run: &Run, seed: SeedPath) -> Network<f32> {
 /// Presentations of each example over which the mean direction of the pulses is measured.
 const COSINE_REPEATS: u32 = 20;
 
-/// Examples over which it is measured, all in one batch: fewer where a sample has many signals.
-pub fn cosine_examples(architecture: &Architecture) -> usize {
-    if architecture.signals(true) > 50_000 { 64 } else { 500 }
+/// Examples over which it is measured, all in one batch: fewer where a sample has many signals. `coded` is the architecture
+/// with all input lines of its pixels.
+pub fn cosine_examples(coded: &Architecture) -> usize {
+    if coded.signals(true) > 50_000 { 64 } else { 500 }
 }
 
 /// The cosine, for each layer, between the mean update of a rule and that of high precision with the same neurons;
@@ -361,7 +364,7 @@ fn pulse_gradient_cosine(network: &Network<f32>, examples: &Examples, at: SeedPa
         loss: rule.loss,
         initial: rule.initial,
         polarity: rule.polarity,
-        // Lines of a pixel are lines of the first matrix, whatever is sent on them.
+        // The gradient is that of the same weights, so behind as many input lines; what else codes pixels has one line each.
         input: match rule.input {
             InputCoding::Thermometer { .. } => rule.input,
             _ => InputCoding::Analog,
@@ -378,7 +381,8 @@ fn pulse_gradient_cosine(network: &Network<f32>, examples: &Examples, at: SeedPa
     if rule == exact {
         return None;
     }
-    let examples = examples.first(cosine_examples(network.architecture()));
+    let coded = network.architecture().coded(network.rule().input);
+    let examples = examples.first(cosine_examples(&coded));
     let mean = |rule: Rule, repeats| {
         let mut copy = Network::<f32>::software(rule, network.architecture(), at)
             .expect("the rule and layers are those of a network that exists");
@@ -463,11 +467,20 @@ mod tests {
             let record = execute(run, &data[&run.split], None, &mut endless).unwrap().unwrap();
             let columns = record.columns(run);
             assert!(columns["pulse_gradient_cosine_per_layer"].is_string(), "{}", run.id);
-            // Everything is counted on the lines that there are: 3 of a pixel and a bias, or 1.
-            let lines = 784 * run.rule.input.lines_per_pixel() as u64 + 1;
-            let driven = record.activity.forward.driven_lines;
-            assert!(driven <= 66 * (lines + 7), "{}: {driven}", run.id);
-            assert_eq!(record.wires.is_some(), run.hardware.is_some(), "{}", run.id);
+            let input = run.rule.input;
+            let of_pixel = 0..input.lines_per_pixel();
+            let lines = 784 * of_pixel.len() + 1;
+            assert_eq!(record.wires.map(|wires| wires.lines), run.hardware.as_ref().map(|_| [lines, 6]));
+            if let InputCoding::Threshold { .. } | InputCoding::Thermometer { .. } = input {
+                // Nothing is left to chance on the lines of the pixels; beyond them, each image drives those of two biases and
+                // of six neurons at most.
+                let train = &data[&run.split].train;
+                let levels = (0..train.len()).flat_map(|index| train.pixels(index).levels);
+                let of_level =
+                    |&level: &u8| of_pixel.clone().map(|line| input.mean(level, line)).sum::<f64>();
+                let others = record.activity.forward.driven_lines as f64 - levels.map(of_level).sum::<f64>();
+                assert!((2.0 * 66.0..=8.0 * 66.0).contains(&others), "{}: {others}", run.id);
+            }
         }
     }
 

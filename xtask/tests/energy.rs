@@ -303,6 +303,45 @@ fn a_run_by_itself_is_priced() {
     }
 }
 
+/// Machines of high precision have fewer lines than thermometers drive: such a rule is priced by itself, and no ratio made of it.
+#[test]
+fn thermometers_are_priced_on_their_own_machine_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let sweep = folder.path().join("small.toml");
+    let text = r#"
+        question = "What do thermometers cost?"
+        [base]
+        network = "784-12-10"
+        epochs = 1
+        train-count = 100
+        test-count = 100
+        [rules.thermometer]
+        input = "thermometer"
+        [rules.bs]
+        [rules.hp]
+        activation = "sigmoid"
+        input = "analog"
+        forward = "hp"
+        derivative = "hp"
+        error = "hp"
+        update = "hp"
+    "#;
+    fs::write(&sweep, text).expect("written");
+    let out = folder.path().join("out");
+    let [sweep, path] = [&sweep, &out].map(|path| path.to_str().expect("UTF-8"));
+    Command::new(env!("CARGO_BIN_EXE_xtask")).args(["sweep", sweep, "--out", path]).assert().success();
+    let found = document(&[path]);
+    assert_eq!(found["bs"]["counted"], json!({"rule": "bs", "runs": 1}));
+    assert_eq!(found["bs"]["activity"]["samples"], 100);
+    let report = fs::read_to_string(out.join("report.html")).expect("a report");
+    assert!(report.contains("thermometer (784-12-10, software), runs: 1"));
+    assert!(report.contains("<td>thermometer</td>"), "its own price stands among those of all rules");
+    energy(&[path, "--rule", "thermometer"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("thermometers"));
+}
+
 /// Runs on a simulated crossbar bring conductances, conversions by bits and carries of their own.
 #[test]
 fn runs_on_devices_are_priced_by_what_their_cells_did() {

@@ -223,7 +223,8 @@ impl Architecture {
         if problems.is_empty() { Ok(shapes) } else { Err(problems) }
     }
 
-    /// Its layers behind pixels that are coded on several lines each, which are so many channels more.
+    /// The same layers behind all lines of its coded pixels: an input of as many times the channels. Networks are built from
+    /// the architecture itself and do this on their own.
     #[must_use]
     pub fn coded(&self, input: InputCoding) -> Self {
         let channels = self.input.channels.saturating_mul(input.lines_per_pixel());
@@ -273,7 +274,7 @@ impl Architecture {
 pub enum ArchitectureError {
     #[error("an input of {found} (channels x height x width): it has no pixel")]
     EmptyInput { found: MapShape },
-    #[error("an input of {found} (channels x height x width): allowed are at most {MOST_LINES} pixels")]
+    #[error("an input of {found} (channels x height x width): allowed are at most {MOST_LINES} values")]
     LargeInput { found: MapShape },
     #[error("layer {layer} has {found} lines on one side: allowed are at most {MOST_LINES}")]
     Large { layer: usize, found: usize },

@@ -49,8 +49,15 @@ impl FixedMatrix {
     /// The least weight, 2^-13.
     pub const LSB: f32 = 1.0 / 8192.0;
 
+    /// The most input lines: sums of as many weights cannot leave 32 bits.
+    pub const MOST_LINES: usize = 1 << 16;
+
     /// A matrix of zero weights.
+    ///
+    /// # Panics
+    /// When it has more input lines than [`FixedMatrix::MOST_LINES`].
     pub fn zeros(shape: Shape) -> Self {
+        assert!(shape.inputs <= Self::MOST_LINES, "{} lines: their sums may leave 32 bits", shape.inputs);
         let stride = rows::stride(shape.outputs);
         Self {
             weights: Aligned::zeros(shape.inputs * stride),

@@ -52,8 +52,8 @@ pub use examples::{Examples, ExamplesError, Pixels};
 pub use fixed::FixedMatrix;
 pub use network::{Combine, Evaluation, Inference, Network, NetworkError};
 pub use rule::{
-    Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss, MAX_PULSES, MAX_THERMOMETER,
-    OutputError, Polarity, Rule, RuleError, WeightUpdate,
+    Derivative, ErrorSignal, Forward, HiddenError, Initial, InputCoding, Loss, MAX_PULSES,
+    MAX_THERMOMETER_LINES, OutputError, Polarity, Rule, RuleError, WeightUpdate,
 };
 pub use schedule::{Decay, Schedule};
 pub use software::SoftwareMatrix;

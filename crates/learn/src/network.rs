@@ -245,7 +245,7 @@ const NEURONS_OF_A_JOB: usize = 1 << 15;
 const CALIBRATION_EXAMPLES: usize = 1024;
 
 impl<R: Real> Network<R> {
-    /// A network on matrices that `make` builds, with the initial weights of the rule drawn at path `init`. The widths of
+    /// A network on matrices that `make` builds, the first behind all lines of the coded pixels, with the initial weights of the rule drawn at path `init`. The widths of
     /// dense layers, inputs first and classes last, are an architecture too.
     ///
     /// # Errors

@@ -59,7 +59,7 @@ pub(crate) fn hidden_readout(rule: &Rule) -> Readout {
 }
 
 /// Writes what pixels send on average to lines that are all listed, bias line included; all are zero before. `place` says
-/// which of them a pixel is, in the order of their lines.
+/// before how many other pixels the lines of a pixel stand.
 pub(crate) fn list_expected<R: Real>(
     coding: InputCoding,
     pixels: Pixels<'_>,

@@ -139,7 +139,7 @@ impl Rule {
             }
         }
         if let InputCoding::Thermometer { lines } = self.input
-            && !(1..=MAX_THERMOMETER).contains(&lines)
+            && !(1..=MAX_THERMOMETER_LINES).contains(&lines)
         {
             problems.push(RuleError::Thermometer { found: lines });
         }
@@ -176,7 +176,7 @@ impl Rule {
 pub const MAX_PULSES: u16 = 128;
 
 /// The most lines a pixel's thermometer may have: one for every level above 0.
-pub const MAX_THERMOMETER: u16 = 255;
+pub const MAX_THERMOMETER_LINES: u16 = 255;
 
 /// Weights before learning, drawn uniformly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -397,7 +397,7 @@ pub enum Loss {
 pub enum RuleError {
     #[error("{signal} signal with {found} pulses: allowed are 1 to {MAX_PULSES}")]
     Pulses { signal: &'static str, found: u16 },
-    #[error("a thermometer of {found} lines a pixel: allowed are 1 to {MAX_THERMOMETER}")]
+    #[error("a thermometer of {found} lines a pixel: allowed are 1 to {MAX_THERMOMETER_LINES}")]
     Thermometer { found: u16 },
     #[error("gain {found}: must be positive and finite")]
     Gain { found: f64 },
@@ -443,7 +443,7 @@ mod tests {
 
     #[test]
     fn a_thermometer_is_as_near_to_its_pixel_as_its_lines_allow() {
-        for lines in [1, 2, 3, 8, 64, MAX_THERMOMETER] {
+        for lines in [1, 2, 3, 8, 64, MAX_THERMOMETER_LINES] {
             assert_eq!((thermometer(0, lines), thermometer(255, lines)), (0, lines));
             let coding = InputCoding::Thermometer { lines };
             for level in 0..=255 {
@@ -453,7 +453,7 @@ mod tests {
                 assert!(sent.is_sorted_by(|a, b| a >= b), "lines fill up from the first");
             }
         }
-        for lines in [0, MAX_THERMOMETER + 1] {
+        for lines in [0, MAX_THERMOMETER_LINES + 1] {
             let rule = Rule { input: InputCoding::Thermometer { lines }, ..Rule::binary_stochastic() };
             assert_eq!(rule.check(), Err(vec![RuleError::Thermometer { found: lines }]));
         }

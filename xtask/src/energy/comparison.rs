@@ -323,12 +323,24 @@ impl Settings {
         self.dataset == "mnist" && self.input == "bits" && self.hidden_error == "sign" && pulses == [1.0; 4]
     }
 
-    /// Its network; `None` where that is not to be had any more, or is on devices and more than its widths: what cells
-    /// did says nothing of a digital processor, and cannot be reckoned either.
+    /// Its network, where other machines can be built for the same; `None` where it is not to be had any more, has
+    /// thermometers, behind which other machines have fewer lines, or is on devices and more than its widths: what cells did
+    /// says nothing of a digital processor, and cannot be reckoned either.
     fn network(&self) -> Option<Network> {
-        let lines = if self.input == "thermometer" { self.input_lines } else { 1 };
-        let network = Network::read(&self.network)?.coded(lines);
-        (network.widths().is_some() || is_digital(&self.device)).then_some(network)
+        self.own_network().filter(|_| !self.has_thermometers())
+    }
+
+    /// Its network as its own machine is built for it.
+    fn own_network(&self) -> Option<Network> {
+        let network = Network::read(&self.network)?;
+        if network.widths().is_none() && !is_digital(&self.device) {
+            return None;
+        }
+        Some(if self.has_thermometers() { network.behind_thermometers(self.input_lines) } else { network })
+    }
+
+    fn has_thermometers(&self) -> bool {
+        self.input == "thermometer"
     }
 
     /// Whether its pulses have a price, or none is needed.
@@ -483,7 +495,7 @@ impl Comparison {
             let (own, others): (Vec<Record>, Vec<Record>) =
                 left.into_iter().partition(|record| record.settings.is_like(&first));
             left = others;
-            let (Some(kind), Some(network)) = (first.kind(), first.network()) else { continue };
+            let (Some(kind), Some(network)) = (first.kind(), first.own_network()) else { continue };
             let cells = if is_digital(&first.device) { &scenario.device } else { &first.device };
             let device = device(choice.device.as_deref().unwrap_or(Path::new(cells)))?;
             let (recorded, arrays) = first.recorded(&network.layers);
@@ -839,8 +851,8 @@ impl Comparison {
 fn no_such_network<'a>(rows: impl Iterator<Item = &'a Settings>) -> String {
     let networks = names(rows.map(|settings| settings.network.as_str()));
     format!(
-        "Not priced: {networks} is a convolution on simulated devices, whose digital rivals cannot be reckoned, or a file \
-         that is not there"
+        "Not priced: {networks} is a convolution on simulated devices, whose digital rivals cannot be reckoned, or stands \
+         behind thermometers, where its rivals have fewer lines, or is a file that is not there"
     )
 }
 

@@ -42,17 +42,14 @@ impl Network {
         Some(Self { name: name.into_owned(), layers: layers.collect(), widths: None })
     }
 
-    /// The same behind pixels of so many lines each.
+    /// The same with so many lines for every pixel. What such a network does can only be counted.
     #[must_use]
-    pub fn coded(mut self, lines_per_pixel: usize) -> Self {
+    pub fn behind_thermometers(mut self, lines_per_pixel: usize) -> Self {
         if let Some(first) = self.layers.first_mut() {
             // The last line is that of the biases.
             first.shape.inputs = (first.shape.inputs - 1) * lines_per_pixel + 1;
         }
-        if let Some(inputs) = self.widths.as_mut().and_then(|widths| widths.first_mut()) {
-            *inputs *= lines_per_pixel;
-        }
-        self
+        Self { widths: None, ..self }
     }
 
     /// Its widths, where they say all of it.
@@ -83,9 +80,9 @@ mod tests {
         assert!(Network::read("no-such-network").is_none());
 
         // Eight lines a pixel are eight times the lines of a patch, and of a dense layer.
-        assert_eq!(network.coded(8).layers[0].shape.inputs, 8 * 3 * 9 + 1);
-        let dense = dense.coded(8);
-        assert_eq!(dense.layers[0].shape.inputs, 8 * 784 + 1);
-        assert_eq!(dense.widths(), Some(&[8 * 784, 256, 10][..]));
+        let wide = network.behind_thermometers(8);
+        assert_eq!((wide.layers[0].shape.inputs, wide.layers[1].shape.inputs), (8 * 3 * 9 + 1, 32 * 9 + 1));
+        let dense = dense.behind_thermometers(8);
+        assert_eq!((dense.layers[0].shape.inputs, dense.widths()), (8 * 784 + 1, None));
     }
 }

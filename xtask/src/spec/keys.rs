@@ -308,10 +308,10 @@ pub const KEYS: &[Key] = &[
     ),
     quantity(
         "input-lines",
-        Kind::Integer { least: 1, most: bitpulse_learn::MAX_THERMOMETER as i64 },
+        Kind::Integer { least: 1, most: bitpulse_learn::MAX_THERMOMETER_LINES as i64 },
         Default::Integer(8),
         "lines",
-        "lines of a pixel, of which it fires its share, with input = thermometer",
+        "lines of a pixel, with input = thermometer; so large a share of them fires as the pixel has of 255",
     ),
     key(
         "flips",

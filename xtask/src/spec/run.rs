@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use bitpulse_core::Accumulation;
 use bitpulse_data::{ImageShape, Manifest};
 use bitpulse_learn::{
-    Activation, Architecture, Combine, Decay, Derivative, ErrorSignal, Forward, HiddenError, Initial,
-    InputCoding, Loss, MapShape, OutputError, Polarity, Rule, RuleError, Schedule, WeightUpdate,
+    Activation, Architecture, Combine, Decay, Derivative, ErrorSignal, FixedMatrix, Forward, HiddenError,
+    Initial, InputCoding, Loss, MapShape, OutputError, Polarity, Rule, RuleError, Schedule, WeightUpdate,
 };
 
 use super::hardware::{self, Hardware};
@@ -153,6 +153,22 @@ impl Run {
                 "mirrored images need a network that takes them as maps, not as pixels in a row".into();
             problems.push(("flips", message));
         }
+        match architecture.coded(rule.input).check() {
+            Ok(shapes) => {
+                let layers = architecture.layers.iter().zip(&shapes);
+                let lines = layers.map(|(layer, shapes)| layer.lines(shapes)).max().unwrap_or(0);
+                if get.text("device") == hardware::FIXED_POINT && lines > FixedMatrix::MOST_LINES {
+                    let message = format!(
+                        "a layer of {lines} lines: sums of 16-bit weights hold at most {}",
+                        FixedMatrix::MOST_LINES
+                    );
+                    problems.push(("device", message));
+                }
+            }
+            Err(errors) => {
+                problems.extend(errors.into_iter().map(|error| ("input-lines", error.to_string())));
+            }
+        }
         if architecture.is_normalised() && batch < 2 {
             let message = "a batch of 1 has no mean and variance to normalise by: at least 2".into();
             problems.push(("batch", message));
@@ -277,7 +293,7 @@ impl<'a> Get<'a> {
             input: match self.text("input") {
                 "analog" => InputCoding::Analog,
                 "threshold" => InputCoding::Threshold { level: self.whole("input-threshold") as u8 },
-                "thermometer" => InputCoding::Thermometer { lines: self.pulses("input-lines") },
+                "thermometer" => InputCoding::Thermometer { lines: self.whole("input-lines") as u16 },
                 _ => InputCoding::Bits { pulses: self.pulses("input-pulses") },
             },
             flips: self.flag("flips"),

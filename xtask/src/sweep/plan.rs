@@ -164,8 +164,8 @@ fn checkpoint_bytes(run: &Run) -> u64 {
 /// a checkpoint on its way to the disk; devices have a state each. Batches hold their maps, and patches on devices, going
 /// forward and back, in learning and in tests.
 fn memory_bytes(run: &Run) -> u64 {
-    let batch = run.batch.max(cosine_examples(&run.architecture)) as u64;
     let coded = run.architecture.coded(run.rule.input);
+    let batch = run.batch.max(cosine_examples(&coded)) as u64;
     let signals = 4 * 4 * batch * coded.signals(run.hardware.is_some()) as u64;
     weights(run) * if run.hardware.is_none() { 56 } else { 512 } + signals + (4 << 20)
 }

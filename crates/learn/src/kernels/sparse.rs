@@ -1,6 +1,6 @@
 //! The products of [`super::convolution`] where most errors are 0: behind a maximum pool three of four are, and of binary errors
 //! most of the rest. Only the others are walked over, in the same order, so that the sums are the same bit for bit: a product
-//! with 0 changes none.
+//! of a finite number with 0 changes none.
 
 // As in `fast`: `multiversion` calls the version that it picked through an unsafe block.
 #![allow(unsafe_code)]
@@ -10,7 +10,7 @@
 use std::array::from_fn;
 
 use bitpulse_core::Real;
-use bitpulse_core::rows::LANES;
+use bitpulse_core::rows::{self, LANES};
 use multiversion::multiversion;
 
 use super::convolution::{Walk, vectors};
@@ -19,18 +19,19 @@ use super::convolution::{Walk, vectors};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SparseMap<R> {
     /// Where each stands on the map, in order, and what it is.
-    pub values: Vec<(u32, R)>,
+    values: Vec<(u32, R)>,
     /// How many stand before each place of the map, and before its end.
     firsts: Vec<u32>,
 }
 
 impl<R: Real> SparseMap<R> {
-    /// Finds where the places are that `values` stand on, `channels` values each.
-    pub fn index(&mut self, places: usize, channels: usize) {
+    /// Finds them on `map`, which has `channels` values a place.
+    pub fn fill(&mut self, map: &[R], channels: usize) {
+        self.values.clear();
+        rows::nonzero(map, R::one(), &mut self.values);
         self.firsts.clear();
         let mut before = 0;
-        for place in 0..=places {
-            let start = place * channels;
+        for start in (0..=map.len()).step_by(channels) {
             while before < self.values.len() && (self.values[before].0 as usize) < start {
                 before += 1;
             }
