@@ -261,6 +261,9 @@ fn flips_show_each_image_as_it_is_or_mirrored() {
     }
 }
 
+/// On which line of a network stands the line of a pixel.
+type LineOfPixel = fn(usize, usize) -> usize;
+
 #[test]
 fn a_thermometer_is_a_network_behind_its_lines_written_out() {
     let seed = SeedPath::root(40);
@@ -272,7 +275,7 @@ fn a_thermometer_is_a_network_behind_its_lines_written_out() {
     let as_channel =
         |pixel: usize, line| (pixel / INPUT.places() * 5 + line) * INPUT.places() + pixel % INPUT.places();
     let in_turn = |pixel: usize, line| pixel * 5 + line;
-    let firsts: [(Layer, fn(usize, usize) -> usize); 2] =
+    let firsts: [(Layer, LineOfPixel); 2] =
         [(convolution(4, 3, 1, 1), as_channel), (Layer::dense(4), in_turn)];
     for (first, place) in firsts {
         let mut written_out = vec![0; examples.len() * wide.neurons()];

@@ -148,31 +148,7 @@ impl Run {
         });
         let batch = get.whole("batch");
         let Ok(architecture) = architecture else { return Err(problems) };
-        if rule.flips && architecture.input.width == 1 {
-            let message =
-                "mirrored images need a network that takes them as maps, not as pixels in a row".into();
-            problems.push(("flips", message));
-        }
-        match architecture.coded(rule.input).check() {
-            Ok(shapes) => {
-                let layers = architecture.layers.iter().zip(&shapes);
-                let lines = layers.map(|(layer, shapes)| layer.lines(shapes)).max().unwrap_or(0);
-                if get.text("device") == hardware::FIXED_POINT && lines > FixedMatrix::MOST_LINES {
-                    let message = format!(
-                        "a layer of {lines} lines: sums of 16-bit weights hold at most {}",
-                        FixedMatrix::MOST_LINES
-                    );
-                    problems.push(("device", message));
-                }
-            }
-            Err(errors) => {
-                problems.extend(errors.into_iter().map(|error| ("input-lines", error.to_string())));
-            }
-        }
-        if architecture.is_normalised() && batch < 2 {
-            let message = "a batch of 1 has no mean and variance to normalise by: at least 2".into();
-            problems.push(("batch", message));
-        }
+        problems.extend(unfit(&get, &architecture, &rule));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -218,6 +194,36 @@ impl Run {
     pub fn is_stochastic(&self) -> bool {
         matches!(self.rule.input, InputCoding::Bits { .. }) || matches!(self.rule.forward, Forward::Bs { .. })
     }
+}
+
+/// What does not fit the layers of a network, each with the setting that can mend it.
+fn unfit(get: &Get<'_>, architecture: &Architecture, rule: &Rule) -> Vec<(&'static str, String)> {
+    let mut problems = Vec::new();
+    if rule.flips && architecture.input.width == 1 {
+        let message = "mirrored images need a network that takes them as maps, not as pixels in a row".into();
+        problems.push(("flips", message));
+    }
+    match architecture.coded(rule.input).check() {
+        Ok(shapes) => {
+            let layers = architecture.layers.iter().zip(&shapes);
+            let lines = layers.map(|(layer, shapes)| layer.lines(shapes)).max().unwrap_or(0);
+            if get.text("device") == hardware::FIXED_POINT && lines > FixedMatrix::MOST_LINES {
+                let message = format!(
+                    "a layer of {lines} lines: sums of 16-bit weights hold at most {}",
+                    FixedMatrix::MOST_LINES
+                );
+                problems.push(("device", message));
+            }
+        }
+        Err(errors) => {
+            problems.extend(errors.into_iter().map(|error| ("input-lines", error.to_string())));
+        }
+    }
+    if architecture.is_normalised() && get.whole("batch") < 2 {
+        let message = "a batch of 1 has no mean and variance to normalise by: at least 2".into();
+        problems.push(("batch", message));
+    }
+    problems
 }
 
 /// The data set that one called `name` is taken from: one is derived from another.
