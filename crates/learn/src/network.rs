@@ -245,8 +245,8 @@ const NEURONS_OF_A_JOB: usize = 1 << 15;
 const CALIBRATION_EXAMPLES: usize = 1024;
 
 impl<R: Real> Network<R> {
-    /// A network on matrices that `make` builds, the first behind all lines of the coded pixels, with the initial weights of the rule drawn at path `init`. The widths of
-    /// dense layers, inputs first and classes last, are an architecture too.
+    /// A network on matrices that `make` builds, the first behind all lines of the coded pixels, with the initial weights of
+    /// the rule drawn at path `init`. The widths of dense layers, inputs first and classes last, are an architecture too.
     ///
     /// # Errors
     /// When the layers or the rule make no sense.
