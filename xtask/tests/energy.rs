@@ -30,6 +30,15 @@ fn document(arguments: &[&str]) -> Json {
     serde_json::from_slice(&output.stdout).expect("one JSON document")
 }
 
+/// Runs the sweep that `text` describes, and says where its results are.
+fn run(folder: &Path, text: &str) -> PathBuf {
+    let (sweep, out) = (folder.join("small.toml"), folder.join("out"));
+    fs::write(&sweep, text).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.arg("sweep").arg(sweep).arg("--out").arg(&out).assert().success();
+    out
+}
+
 fn data(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../data").join(path)
 }
@@ -307,7 +316,6 @@ fn a_run_by_itself_is_priced() {
 #[test]
 fn thermometers_are_priced_on_their_own_machine_alone() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let sweep = folder.path().join("small.toml");
     let text = r#"
         question = "What do thermometers cost?"
         [base]
@@ -325,11 +333,11 @@ fn thermometers_are_priced_on_their_own_machine_alone() {
         derivative = "hp"
         error = "hp"
         update = "hp"
+        [axes]
+        rule = ["hp", "thermometer", "bs"]
     "#;
-    fs::write(&sweep, text).expect("written");
-    let out = folder.path().join("out");
-    let [sweep, path] = [&sweep, &out].map(|path| path.to_str().expect("UTF-8"));
-    Command::new(env!("CARGO_BIN_EXE_xtask")).args(["sweep", sweep, "--out", path]).assert().success();
+    let out = run(folder.path(), text);
+    let path = out.to_str().expect("UTF-8");
     let found = document(&[path]);
     assert_eq!(found["bs"]["counted"], json!({"rule": "bs", "runs": 1}));
     assert_eq!(found["bs"]["activity"]["samples"], 100);
@@ -346,7 +354,6 @@ fn thermometers_are_priced_on_their_own_machine_alone() {
 #[test]
 fn runs_on_devices_are_priced_by_what_their_cells_did() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let sweep = folder.path().join("small.toml");
     let text = r#"
         question = "What does a small crossbar cost?"
         [base]
@@ -371,10 +378,8 @@ fn runs_on_devices_are_priced_by_what_their_cells_did() {
         update = "hp"
         partial-sums = "digital"
     "#;
-    fs::write(&sweep, text).expect("written");
-    let out = folder.path().join("out");
-    let [sweep, path] = [&sweep, &out].map(|path| path.to_str().expect("UTF-8"));
-    Command::new(env!("CARGO_BIN_EXE_xtask")).args(["sweep", sweep, "--out", path]).assert().success();
+    let out = run(folder.path(), text);
+    let path = out.to_str().expect("UTF-8");
     let found = document(&[path]);
     assert_eq!(found["device"], "taox-hfox");
     let positions =

@@ -126,7 +126,7 @@ pub(crate) fn backward<R: Real>(
 }
 
 fn backward_of<R: Real>(
-    sparse: bool,
+    is_sparse: bool,
     weights: &[R],
     (outputs, stride): (usize, usize),
     patches: &Patches,
@@ -154,7 +154,7 @@ fn backward_of<R: Real>(
         |(buffer, few), (errors, map)| {
             padded.fill(errors, buffer);
             let (neurons, bias) = map.split_at_mut(patches.input.neurons());
-            if sparse {
+            if is_sparse {
                 few.fill(buffer, outputs);
                 sparse::read(few, outputs, &walk, &turned, turned_stride, neurons, channels);
             } else {
@@ -179,7 +179,7 @@ pub(crate) fn add_outer<R: Real>(
 }
 
 fn add_outer_of<R: Real>(
-    sparse: bool,
+    is_sparse: bool,
     sums: &mut [R],
     (outputs, stride): (usize, usize),
     patches: &Patches,
@@ -197,7 +197,7 @@ fn add_outer_of<R: Real>(
             let mut part = vec![R::zero(); sums.len()];
             let (products, bias) = part.split_at_mut(sums.len() - stride);
             let mut buffer = padded.buffer();
-            let mut by_channel = sparse.then(|| ByChannel::new(outputs, &walk));
+            let mut by_channel = is_sparse.then(|| ByChannel::new(outputs, &walk));
             for (map, errors) in maps.chunks_exact(map_len).zip(errors.chunks_exact(errors_len)) {
                 padded.fill(map, &mut buffer);
                 if let Some(by_channel) = &mut by_channel {
@@ -332,16 +332,16 @@ mod tests {
             let maps = values(samples * (input.neurons() + 1), 0.9, at.child("maps"));
             let errors = values(samples * patches.places() * outputs, share, at.child("errors"));
 
-            let [all, walked] = [false, true].map(|sparse| {
+            let [all, walked] = [false, true].map(|is_sparse| {
                 let mut out = vec![3.0; maps.len()];
-                backward_of(sparse, &weights, columns, &patches, &errors, &mut out);
+                backward_of(is_sparse, &weights, columns, &patches, &errors, &mut out);
                 bits(&out)
             });
             prop_assert_eq!(all, walked);
 
-            let [all, walked] = [false, true].map(|sparse| {
+            let [all, walked] = [false, true].map(|is_sparse| {
                 let mut sums = weights.clone();
-                add_outer_of(sparse, &mut sums, columns, &patches, 0.7, &maps, &errors);
+                add_outer_of(is_sparse, &mut sums, columns, &patches, 0.7, &maps, &errors);
                 bits(&sums)
             });
             prop_assert_eq!(all, walked);

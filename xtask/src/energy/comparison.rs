@@ -533,10 +533,8 @@ impl Comparison {
         // The first that meets the other rule in its own sweep; without one, the first.
         let meets = |record: &&Record| {
             let own = &record.settings;
-            records.iter().any(|Record { settings, .. }| {
-                let kind = settings.kind();
-                kind.is_some()
-                    && kind != own.kind()
+            records.iter().filter(usable).any(|Record { settings, .. }| {
+                settings.kind() != own.kind()
                     && (&settings.sweep, &settings.network, &settings.device)
                         == (&own.sweep, &own.network, &own.device)
             })
@@ -558,7 +556,8 @@ impl Comparison {
                     && settings.device == *on
             };
             let own = |record: &&Record| record.settings.sweep == first.settings.sweep;
-            records.iter().filter(fits).find(own).or_else(|| records.iter().find(fits))
+            let of_kind = || records.iter().filter(usable).filter(fits);
+            of_kind().find(own).or_else(|| of_kind().next())
         };
         let of = |kind: Kind| {
             let first = first_of(kind)?;
