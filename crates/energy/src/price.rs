@@ -392,12 +392,16 @@ impl<'a> Biller<'a> {
         self.charge(pass, "arithmetic", counts.macs as f64, &[("add-int32.energy", 1)]);
         self.charge(pass, "registers", counts.buffer_bits as f64, &[("register.energy", 1)]);
         self.charge(pass, "counters", counts.counter_steps as f64, &[("counter.energy", 1)]);
-        // The noise of a comparator is free; what is drawn beyond its decisions is made digitally. So is the error of a
-        // class whose probability is computed: no comparator decides it.
+        self.charge(pass, "random bits", self.drawn_bits(pass, machine) as f64, &[("random-bit.energy", 1)]);
+    }
+
+    /// Random bits that are made digitally. The noise of a comparator is free, what is drawn beyond its decisions is not;
+    /// nor is the error of a class whose probability is computed: no comparator decides it.
+    fn drawn_bits(&self, pass: Pass, machine: Memristor) -> u64 {
+        let counts = self.pass(pass);
         let free = if machine.one_bit { counts.comparisons } else { 0 };
         let of_classes = if pass == Pass::Backward { counts.random_bits.min(counts.activations) } else { 0 };
-        let drawn = (of_classes + (counts.random_bits - of_classes).saturating_sub(free)) as f64;
-        self.charge(pass, "random bits", drawn, &[("random-bit.energy", 1)]);
+        of_classes + (counts.random_bits - of_classes).saturating_sub(free)
     }
 
     /// Whether every weight has a counter beside the arrays.
@@ -433,7 +437,7 @@ impl<'a> Biller<'a> {
                 self.cover("ADC", (classes / per_adc).ceil(), &adc);
                 self.cover("activations", 1.0, "sigmoid.area");
             }
-            if self.activity.forward.random_bits > 0 {
+            if self.drawn_bits(Pass::Forward, machine) > 0 {
                 let pixels = plant.layers.first().map_or(0.0, |layer| layer.shape.inputs as f64 - 1.0);
                 self.cover("random bits", pixels, "random-bit.area");
             }

@@ -253,16 +253,23 @@ fn a_pulse_charges_the_whole_of_its_line() {
 }
 
 #[test]
-fn every_pixel_has_a_source_of_random_bits() {
+fn every_pixel_that_is_random_has_a_source_of_random_bits() {
     let list = technology("cmos-32nm");
     let area = list.constant("comparator.area").expect("comparators have an area").clone();
     let list = list.with(Constant { key: "random-bit.area".into(), ..area.clone() });
-    let forward = PassActivity { random_bits: 1000, ..PassActivity::default() };
-    let bits = Activity { samples: 1, forward, ..Activity::default() };
-    let bill = price(&bits, &machine("bs-memristor", Recorded::Matrices), &list).expect("a price");
-    let found = bill.area_positions().into_iter().find(|(component, _)| *component == "random bits");
-    let square_micrometres = found.expect("random bits take room").1.nominal;
-    assert_relative_eq!(square_micrometres, 784.0 * area.range.nominal, max_relative = 1e-12);
+    let square_micrometres = |random_bits| {
+        let forward = PassActivity { random_bits, comparisons: 256, ..PassActivity::default() };
+        let bits = Activity { samples: 1, forward, ..Activity::default() };
+        let bill = price(&bits, &machine("bs-memristor", Recorded::Matrices), &list).expect("a price");
+        bill.area_positions()
+            .into_iter()
+            .find(|(component, _)| *component == "random bits")
+            .map(|(_, range)| range.nominal)
+    };
+    let found = square_micrometres(784 + 256).expect("random bits take room");
+    assert_relative_eq!(found, 784.0 * area.range.nominal, max_relative = 1e-12);
+    // Levels and fixed bits draw nothing: the comparators of the 256 neurons bring their own noise.
+    assert_eq!(square_micrometres(256), None);
 }
 
 #[test]
