@@ -1,5 +1,7 @@
 //! One digit of all weights: an array of devices and what they are measured against.
 
+use std::ops::Range;
+
 use bitpulse_core::rows::LANES;
 use bitpulse_core::{PassActivity, Pulse, Rng, SeedPath, Shape, Signal, State, StateError};
 use bitpulse_device::{Gaussians, Population, PopulationState, PulseTally, WriteVerify, Writing};
@@ -32,6 +34,25 @@ enum Minus {
     /// A fixed conductance for each, in siemens.
     Each(Vec<f32>),
     Device(Box<Population>),
+}
+
+impl Minus {
+    /// What some cells are measured against.
+    fn of(&self, cells: Range<usize>) -> Against<'_> {
+        match self {
+            Self::Shared(reference) => Against::One(*reference),
+            Self::Each(references) => Against::Each(&references[cells]),
+            Self::Device(population) => Against::Each(&population.conductances()[cells]),
+        }
+    }
+}
+
+/// What some cells are measured against, in siemens.
+#[derive(Clone, Copy, Debug)]
+enum Against<'a> {
+    /// All of them against one conductance.
+    One(f32),
+    Each(&'a [f32]),
 }
 
 /// Parts of the conductances that show through wires in one direction of reading, in the order of the cells.
@@ -129,11 +150,11 @@ impl Digit {
 
     /// Conductances of an array, in siemens.
     pub(super) fn conductances(&self, side: Side) -> std::borrow::Cow<'_, [f32]> {
-        match (side, &self.minus) {
+        let cells = self.plus.shape().weights();
+        match (side, self.minus.of(0..cells)) {
             (Side::Plus, _) => self.plus.conductances().into(),
-            (Side::Minus, Minus::Shared(g)) => vec![*g; self.plus.shape().weights()].into(),
-            (Side::Minus, Minus::Each(g)) => g.into(),
-            (Side::Minus, Minus::Device(population)) => population.conductances().into(),
+            (Side::Minus, Against::One(g)) => vec![g; cells].into(),
+            (Side::Minus, Against::Each(g)) => g.into(),
         }
     }
 
@@ -177,18 +198,13 @@ impl Digit {
         let cells = row * width..(row + 1) * width;
         let scale = self.weight_per_siemens();
         let g = &self.plus.conductances()[cells.clone()];
-        let minus = match &self.minus {
-            Minus::Shared(reference) => Err(*reference),
-            Minus::Each(references) => Ok(&references[cells.clone()]),
-            Minus::Device(population) => Ok(&population.conductances()[cells.clone()]),
-        };
-        match (shares, minus) {
-            (None, Err(reference)) => {
+        match (shares, self.minus.of(cells.clone())) {
+            (None, Against::One(reference)) => {
                 for (w, g) in weights.iter_mut().zip(g) {
                     *w += scale * (g - reference);
                 }
             }
-            (None, Ok(minus)) => {
+            (None, Against::Each(minus)) => {
                 for ((w, g), m) in weights.iter_mut().zip(g).zip(minus) {
                     *w += scale * (g - m);
                 }
@@ -196,7 +212,10 @@ impl Digit {
             (Some(shares), minus) => {
                 let (p, q) = (&shares.plus[cells.clone()], &shares.minus[cells.clone()]);
                 for (k, w) in weights[..width].iter_mut().enumerate() {
-                    let m = minus.map_or_else(|reference| reference, |minus| minus[k]);
+                    let m = match minus {
+                        Against::One(reference) => reference,
+                        Against::Each(minus) => minus[k],
+                    };
                     *w += scale * (p[k] * g[k] - q[k] * m);
                 }
             }
@@ -207,13 +226,7 @@ impl Digit {
     }
 
     /// Adds the variance of the read noise of some cells; wires attenuate noise as they do currents.
-    fn add_variances(
-        &self,
-        cells: std::ops::Range<usize>,
-        shares: Option<&Shares>,
-        scale: f32,
-        variances: &mut [f32],
-    ) {
+    fn add_variances(&self, cells: Range<usize>, shares: Option<&Shares>, scale: f32, variances: &mut [f32]) {
         let [relative, absolute] = self.read_variances();
         let mut add = |side: Side, g: &[f32]| {
             let shares = shares.map(|shares| match side {
@@ -226,11 +239,9 @@ impl Digit {
             }
         };
         add(Side::Plus, &self.plus.conductances()[cells.clone()]);
-        match &self.minus {
-            // A reference that all columns share is one line of many devices, read once and well.
-            Minus::Shared(_) => {}
-            Minus::Each(references) => add(Side::Minus, &references[cells.clone()]),
-            Minus::Device(population) => add(Side::Minus, &population.conductances()[cells.clone()]),
+        // A reference that all columns share is one line of many devices, read once and well.
+        if let Against::Each(minus) = self.minus.of(cells.clone()) {
+            add(Side::Minus, minus);
         }
     }
 
@@ -250,12 +261,11 @@ impl Digit {
     /// Conductance of all cells of a row, in siemens, a reference column's included.
     pub(super) fn row_siemens(&self, row: usize) -> f64 {
         let width = self.plus.shape().outputs;
-        let sum = |g: &[f32]| sum_siemens(&g[row * width..(row + 1) * width]);
-        sum(self.plus.conductances())
-            + match &self.minus {
-                Minus::Shared(reference) => f64::from(*reference),
-                Minus::Each(references) => sum(references),
-                Minus::Device(population) => sum(population.conductances()),
+        let cells = row * width..(row + 1) * width;
+        sum_siemens(&self.plus.conductances()[cells.clone()])
+            + match self.minus.of(cells) {
+                Against::One(reference) => f64::from(reference),
+                Against::Each(minus) => sum_siemens(minus),
             }
     }
 
@@ -265,16 +275,25 @@ impl Digit {
         let width = self.plus.shape().outputs;
         let sum = |g: &[f32]| g.iter().skip(column).step_by(width).map(|g| f64::from(*g)).sum::<f64>();
         sum(self.plus.conductances())
-            + match &self.minus {
-                Minus::Shared(_) => 0.0,
-                Minus::Each(references) => sum(references),
-                Minus::Device(population) => sum(population.conductances()),
+            + match self.minus.of(0..self.plus.shape().weights()) {
+                Against::One(_) => 0.0,
+                Against::Each(minus) => sum(minus),
             }
     }
 
     /// Devices at every crosspoint.
     pub(super) fn devices(&self) -> u64 {
         if matches!(self.minus, Minus::Shared(_)) { 1 } else { 2 }
+    }
+
+    /// The devices that a pulse of the weight reaches, each with its direction there and its seed.
+    fn pulsed(&mut self, at: SeedPath) -> impl Iterator<Item = (&mut Population, i16, SeedPath)> {
+        let sign = if self.sign < 0.0 { -1 } else { 1 };
+        let minus = match &mut self.minus {
+            Minus::Device(population) => Some((&mut **population, -sign, at.child("minus"))),
+            Minus::Shared(_) | Minus::Each(_) => None,
+        };
+        std::iter::once((&mut self.plus, sign, at.child("plus"))).chain(minus)
     }
 
     /// Where rows and columns cross, pulses the weight in the direction of a column's sign, `count` times.
@@ -286,16 +305,11 @@ impl Digit {
         lists: &mut Lists,
         activity: &mut PassActivity,
     ) {
-        let sign = if self.sign < 0.0 { -1 } else { 1 };
-        for side in [Side::Plus, Side::Minus] {
-            let (population, sign, at) = match (side, &mut self.minus) {
-                (Side::Plus, _) => (&mut self.plus, sign, at.child("plus")),
-                (Side::Minus, Minus::Device(population)) => (&mut **population, -sign, at.child("minus")),
-                (Side::Minus, _) => break,
-            };
+        let one_sided = self.one_sided;
+        for (population, sign, at) in self.pulsed(at) {
             let signed = columns.iter().map(|pulse| Pulse { count: sign * pulse.count, ..*pulse });
             lists.columns.clear();
-            lists.columns.extend(signed.filter(|pulse| !self.one_sided || pulse.count > 0));
+            lists.columns.extend(signed.filter(|pulse| !one_sided || pulse.count > 0));
             if !lists.columns.is_empty() {
                 count(population.pulse_coincident(rows, &lists.columns, at), activity);
             }
@@ -311,19 +325,14 @@ impl Digit {
         lists: &mut Lists,
         activity: &mut PassActivity,
     ) {
-        let sign = if self.sign < 0.0 { -1 } else { 1 };
-        for side in [Side::Plus, Side::Minus] {
-            let (population, sign, at) = match (side, &mut self.minus) {
-                (Side::Plus, _) => (&mut self.plus, sign, at.child("plus")),
-                (Side::Minus, Minus::Device(population)) => (&mut **population, -sign, at.child("minus")),
-                (Side::Minus, _) => break,
-            };
+        let one_sided = self.one_sided;
+        for (population, sign, at) in self.pulsed(at) {
             let Lists { cells: kept, counts: signed, .. } = &mut *lists;
             kept.clear();
             signed.clear();
             for (&cell, &count) in cells.iter().zip(counts) {
                 let count = sign * count;
-                if count > 0 || !self.one_sided {
+                if count > 0 || !one_sided {
                     kept.push(cell);
                     signed.push(count);
                 }
@@ -369,19 +378,17 @@ impl Digit {
         let cells = row * width..(row + 1) * width;
         let g = &self.plus.conductances()[cells.clone()];
         // No branch within: whole vectors are compared.
-        match &self.minus {
-            Minus::Shared(reference) => g.iter().fold(false, |any, g| any | reaches(*g, *reference)),
-            Minus::Each(references) => any_pair(g, &references[cells], reaches),
-            Minus::Device(population) => any_pair(g, &population.conductances()[cells], reaches),
+        match self.minus.of(cells) {
+            Against::One(reference) => g.iter().fold(false, |any, g| any | reaches(*g, reference)),
+            Against::Each(minus) => any_pair(g, minus, reaches),
         }
     }
 
     /// The digit `v` of one cell, without noise.
     pub(super) fn value(&self, cell: usize) -> f32 {
-        let minus = match &self.minus {
-            Minus::Shared(reference) => *reference,
-            Minus::Each(references) => references[cell],
-            Minus::Device(population) => population.conductances()[cell],
+        let minus = match self.minus.of(cell..cell + 1) {
+            Against::One(reference) => reference,
+            Against::Each(minus) => minus[0],
         };
         self.sign * self.per_siemens * (self.plus.conductances()[cell] - minus)
     }
