@@ -219,6 +219,21 @@ proptest! {
     }
 
     #[test]
+    fn wires_cost_a_cell_the_part_of_its_voltage_that_it_lacks((circuit, volts) in arrays(), read in reads()) {
+        let nodes = solve(&circuit, read, &volts);
+        prop_assert_eq!((nodes.rows(), nodes.cols(), nodes.read()), (circuit.rows(), circuit.cols(), read));
+        let volts = &volts[..circuit.inputs(read)];
+        let lost = nodes.ir_loss(&circuit, volts);
+        prop_assert_eq!(lost.len(), circuit.g_siemens().len());
+        for (cell, (lost, g)) in lost.iter().zip(circuit.g_siemens()).enumerate() {
+            let line = if read == Read::Forward { cell / circuit.cols() } else { cell % circuit.cols() };
+            let across = nodes.driven_volts()[cell] - nodes.sensed_volts()[cell];
+            let expected = if *g == 0.0 || volts[line] == 0.0 { 0.0 } else { 1.0 - across / volts[line] };
+            prop_assert!((lost - expected).abs() <= 1e-9 * (1.0 + expected.abs()), "{} {}", lost, expected);
+        }
+    }
+
+    #[test]
     fn superposition_currents_of_a_sum_are_the_sum_of_currents((circuit, volts) in arrays(), read in reads()) {
         let other: Vec<f64> = volts.iter().map(|v| (40.0 * v).sin()).collect();
         let sum: Vec<f64> = volts.iter().zip(&other).map(|(a, b)| 2.0 * a - b).collect();

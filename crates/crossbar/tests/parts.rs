@@ -321,7 +321,9 @@ fn tiles_add_up_and_count() {
         assert_eq!((activity.adc.by_bits[15], activity.adds, activity.macs), (conversions, adds, 0));
         // Half a step of every conversion that adds up.
         let bound = 0.5 * 4e-3 / 65_535.0 * f64::from(u32::try_from(conversions / 50).unwrap());
-        for ((read, joined), whole) in read.iter().zip(tiling.join(&currents)).zip(&whole) {
+        let joined = tiling.join(&currents);
+        assert_eq!((read.len(), joined.len()), (50, 50));
+        for ((read, joined), whole) in read.iter().zip(joined).zip(&whole) {
             assert!((read - whole).abs() <= 1.001 * bound, "{read} {whole}");
             assert!((joined - whole).abs() <= 1e-12 * whole);
         }

@@ -8,7 +8,8 @@ use bitpulse_core::units::{Seconds, Siemens};
 use bitpulse_core::{Pulse, SeedPath, Shape, Signal};
 use bitpulse_device::{
     CycleNoise, Decay, Device, DeviceVariation, Drift, Elapsed, Endurance, Faults, Gaussians, Lifetime,
-    Polarity, Population, ReadNoise, Response, Spread, StuckAt, Tabulated, Telegraph, WriteVerify, Writing,
+    Polarity, Population, PowStep, ReadNoise, Response, Spread, StuckAt, Tabulated, Telegraph, WriteVerify,
+    Writing,
 };
 use common::{preset, presets};
 use proptest::prelude::*;
@@ -72,6 +73,16 @@ fn coincidence_pulses_equal_the_plain_model_for_a_table() {
             spread_up: vec![0.01, 0.005, 0.002],
             spread_down: vec![0.0, 0.004, 0.01],
         }));
+    });
+    assert_pulses_are_those_of_the_plain_model(&device);
+}
+
+#[test]
+fn coincidence_pulses_equal_the_plain_model_for_powers_of_the_distance_to_the_bounds() {
+    let device = preset("ideal", |spec| {
+        let (step_up, step_down) = (0.03, 0.05);
+        let power = PowStep { step_up, step_down, gamma_up: 1.7, gamma_down: 0.6 };
+        spec.response = Some(Response::PowStep(power));
     });
     assert_pulses_are_those_of_the_plain_model(&device);
 }
@@ -297,7 +308,8 @@ fn write_noise_stands_on_the_hidden_state() {
 
 #[test]
 fn reads_have_the_stated_noise_and_sums_its_sum() {
-    let (relative, absolute) = (0.05, 2e-7);
+    // Of much the same size, so that neither can be missing.
+    let (relative, absolute) = (0.05, 1e-6);
     let device = preset("gokmen-vlasov", |spec| {
         spec.read_noise = ReadNoise { relative, absolute: Siemens(absolute), telegraph: None };
     });
@@ -408,6 +420,47 @@ fn telegraph_noise_has_two_levels_around_the_mean() {
     let expected = 100.0 * (0.2 * g).powi(2) * 0.25 * 0.75;
     // 10 000 sums: 1.4 % for the variance of a normal sum; the number of affected devices per column adds 1 %.
     assert!((variance / expected - 1.0).abs() < 0.1, "{variance} against {expected}");
+}
+
+#[test]
+fn telegraph_noise_moves_sums_in_either_direction_by_the_levels_of_the_driven_devices() {
+    // Every device is affected: of variance (0.2 G)^2 0.25 0.75 around G.
+    let device = preset("gokmen-vlasov", |spec| {
+        spec.read_noise.telegraph = Some(Telegraph { amplitude: 0.2, occupancy: 0.25, fraction: 1.0 });
+    });
+    let population = Population::new(&device, SHAPE, path("telegraph"));
+    let g = |row: usize, column: usize| f64::from(population.conductances()[row * 9 + column]);
+    let variance = |x: f64, g: f64| (0.2 * x * g).powi(2) * 0.25 * 0.75;
+    let levels = |lines: usize| -> Vec<f32> {
+        (0..lines).map(|line| if line % 3 == 1 { 0.0 } else { 0.3 * line as f32 - 0.7 }).collect()
+    };
+    let reads = 20_000_u64;
+    let (rows, columns) = (levels(12), levels(9));
+    let (mut by_column, mut by_row, mut squares) = ([0.0; 9], [0.0; 12], [0.0; 9]);
+    let [mut column, mut row, mut column_alone, mut row_alone] = [const { Vec::new() }; 4];
+    for read in 0..reads {
+        let at = path("read").index(read);
+        population.sum_columns(Signal::Analog(&rows), at, &mut by_column, &mut squares);
+        column.push(by_column[4]);
+        population.sum_rows(Signal::Analog(&columns), at, &mut by_row);
+        row.push(by_row[5]);
+        let mut rng = at.rng();
+        (by_column, by_row) = ([1.0; 9], [1.0; 12]);
+        population.add_telegraph(true, Signal::Analog(&rows), 1e6, &mut rng, &mut by_column);
+        column_alone.push(by_column[4] - 1.0);
+        population.add_telegraph(false, Signal::Analog(&columns), -1e6, &mut rng, &mut by_row);
+        row_alone.push(by_row[5] - 1.0);
+    }
+    let over = |drive: &[f32], term: &dyn Fn(f64, usize) -> f64| -> f64 {
+        drive.iter().enumerate().map(|(line, x)| term(f64::from(*x), line)).sum()
+    };
+    let of_column = over(&rows, &|x, row| variance(x, g(row, 4)));
+    let of_row = over(&columns, &|x, column| variance(x, g(5, column)));
+    assert_normal("column", &column, over(&rows, &|x, row| x * g(row, 4)), of_column);
+    assert_normal("row", &row, over(&columns, &|x, column| x * g(5, column)), of_row);
+    // In units of the scale, around what stood there.
+    assert_normal("column alone", &column_alone, 0.0, 1e12 * of_column);
+    assert_normal("row alone", &row_alone, 0.0, 1e12 * of_row);
 }
 
 #[test]
@@ -708,6 +761,57 @@ proptest! {
                 prop_assert!((x / y - 1.0).abs() < 1e-5, "{} {x} {y}", device.spec().name);
             }
         }
+    }
+}
+
+#[test]
+fn exponents_of_a_power_law_spread_from_device_to_device() {
+    let device = preset("ideal", |spec| {
+        let power = PowStep { step_up: 0.03, step_down: 0.05, gamma_up: 2.0, gamma_down: 3.0 };
+        spec.response = Some(Response::PowStep(power));
+        spec.window.reference = 0.25;
+        spec.device_to_device = DeviceVariation { shape: 0.2, ..DeviceVariation::default() };
+    });
+    let population = Population::new(&device, Shape { inputs: 100, outputs: 100 }, path("shape"));
+    // At the reference a step of 0.03 or 0.05 of the window is multiplied by the distance to its bound, to the exponent.
+    let range = device.window().range_siemens() as f32;
+    let exponents = |polarity: usize, step: f32, distance: f32| -> Vec<f32> {
+        let of = |cell: usize| (population.steps(cell)[polarity] / (range * step)).ln() / distance.ln();
+        (0..10_000).map(of).collect()
+    };
+    assert_normal("SET", &exponents(0, 0.03, 0.75), 2.0, 0.04);
+    assert_normal("RESET", &exponents(1, 0.05, 0.25), 3.0, 0.04);
+}
+
+#[test]
+fn a_lifetime_is_one_of_time_or_one_of_updates() {
+    let decay = |lifetime| Decay { lifetime, spread: Spread::default(), rest: 0.5 };
+    let (time, updates) = (decay(Lifetime::Time(Seconds(100.0))), decay(Lifetime::Updates(100.0)));
+    let half = (-0.25_f64).exp();
+    assert!((time.remainder(2.0, Elapsed::Time(Seconds(50.0))) - half).abs() < 1e-15);
+    assert!((updates.remainder(2.0, Elapsed::Updates(50.0)) - half).abs() < 1e-15);
+    assert_eq!(time.remainder(2.0, Elapsed::Updates(50.0)), 1.0);
+    assert_eq!(updates.remainder(2.0, Elapsed::Time(Seconds(50.0))), 1.0);
+}
+
+#[test]
+fn ageing_moves_what_shows_with_what_is_hidden() {
+    let device = preset("capacitor", |spec| {
+        spec.device_to_device = DeviceVariation::default();
+        spec.cycle_to_cycle.write_noise = 0.01;
+    });
+    let mut population = Population::new(&device, SHAPE, path("hidden"));
+    let every: Vec<u32> = (0..12).collect();
+    let columns: Vec<Pulse> = (0..9).map(|line| Pulse { line, count: 20 }).collect();
+    population.pulse_coincident(&every, &columns, path("pulses"));
+    let before = population.state();
+    population.age(Elapsed::Updates(3e5));
+    let after = population.state();
+    for cell in 0..SHAPE.weights() {
+        let shown = after.conductances[cell] - before.conductances[cell];
+        let hidden = after.hidden[cell] - before.hidden[cell];
+        assert!(hidden.abs() > 1e-8, "{hidden}");
+        assert!((shown - hidden).abs() < 1e-3 * hidden.abs(), "device {cell}: {shown} against {hidden}");
     }
 }
 

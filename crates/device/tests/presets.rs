@@ -2,8 +2,12 @@
 
 mod common;
 
+use bitpulse_core::units::{Seconds, Siemens};
 use bitpulse_core::{SeedPath, Shape};
-use bitpulse_device::{Device, DeviceVariation, Polarity, Population, Response, Spread};
+use bitpulse_device::{
+    Decay, Device, DeviceSpec, DeviceVariation, Drift, Endurance, Lifetime, Polarity, Population, Response,
+    Spread, Tabulated, Telegraph,
+};
 use common::presets;
 
 #[test]
@@ -293,6 +297,91 @@ fn all_values_out_of_range_come_at_once_with_their_places() {
             "line 10, column 11: `response.constant-step.step-up` must lie within 0 and 1: a step is a fraction of the window",
         ]
     );
+}
+
+#[test]
+fn every_wrong_value_is_the_one_problem_of_its_device() {
+    type Wrong = (&'static str, fn(&mut DeviceSpec));
+    type WrongTable = (&'static str, fn(&mut Tabulated));
+    let table = |spec: &mut DeviceSpec, change: fn(&mut Tabulated)| {
+        let Some(Response::Tabulated(table)) = &mut spec.response else { unreachable!("set below") };
+        change(table);
+    };
+    let of_devices: &[Wrong] = &[
+        ("device-to-device.step", |d| d.device_to_device.step = Spread::Normal(3.1)),
+        ("device-to-device.step", |d| d.device_to_device.step = Spread::LogNormal(-0.1)),
+        ("device-to-device.g-max", |d| d.device_to_device.g_max = Spread::Normal(3.1)),
+        ("device-to-device.g-min", |d| d.device_to_device.g_min = Spread::Normal(3.1)),
+        ("device-to-device.asymmetry", |d| d.device_to_device.asymmetry = 3.1),
+        ("device-to-device.shape", |d| d.device_to_device.shape = -0.1),
+        ("device-to-device.reference", |d| d.device_to_device.reference = f64::NAN),
+        ("read-noise.relative", |d| d.read_noise.relative = 1.1),
+        ("read-noise.absolute", |d| d.read_noise.absolute = Siemens(-1e-9)),
+        ("read-noise.telegraph.amplitude", |d| {
+            d.read_noise.telegraph = Some(Telegraph { amplitude: 1.1, occupancy: 0.5, fraction: 0.5 });
+        }),
+        ("read-noise.telegraph.occupancy", |d| {
+            d.read_noise.telegraph = Some(Telegraph { amplitude: 0.5, occupancy: -0.1, fraction: 0.5 });
+        }),
+        ("read-noise.telegraph.fraction", |d| {
+            d.read_noise.telegraph = Some(Telegraph { amplitude: 0.5, occupancy: 0.5, fraction: 1.1 });
+        }),
+        ("retention.drift.exponent", |d| {
+            d.retention.drift = Some(Drift { exponent: 1.1, spread: 0.0, t0: Seconds(1.0) });
+        }),
+        ("retention.drift.spread", |d| {
+            d.retention.drift = Some(Drift { exponent: 0.1, spread: -0.1, t0: Seconds(1.0) });
+        }),
+        ("retention.decay.lifetime", |d| {
+            let lifetime = Lifetime::Updates(0.0);
+            d.retention.decay = Some(Decay { lifetime, spread: Spread::default(), rest: 0.5 });
+        }),
+        ("retention.decay.lifetime", |d| {
+            let lifetime = Lifetime::Time(Seconds(-1.0));
+            d.retention.decay = Some(Decay { lifetime, spread: Spread::default(), rest: 0.5 });
+        }),
+        ("retention.decay.rest", |d| {
+            let lifetime = Lifetime::Updates(1.0);
+            d.retention.decay = Some(Decay { lifetime, spread: Spread::default(), rest: 1.1 });
+        }),
+        ("endurance.pulses", |d| d.endurance = Some(Endurance { pulses: 0.5, spread: Spread::default() })),
+        ("endurance.pulses", |d| {
+            d.endurance = Some(Endurance { pulses: f64::INFINITY, spread: Spread::default() });
+        }),
+        ("pulse.set-width", |d| d.pulse.set_width = Some(Seconds(0.0))),
+    ];
+    let of_tables: &[WrongTable] = &[
+        ("at", |t| t.at = vec![0.0, 0.7, 0.3, 1.0]),
+        ("at", |t| t.at[0] = 0.1),
+        ("at", |t| t.at[3] = 0.9),
+        ("step-up", |t| t.step_up.truncate(3)),
+        ("step-down", |t| t.step_down[2] = 1.1),
+        ("spread-up", |t| t.spread_up[1] = -0.1),
+        ("spread-down", |t| t.spread_down.push(0.0)),
+    ];
+    let right = |change: &dyn Fn(&mut DeviceSpec)| {
+        let mut spec =
+            presets().iter().find(|d| d.spec().name == "ideal").expect("it is shipped").spec().clone();
+        spec.response = Some(Response::Tabulated(Tabulated {
+            at: vec![0.0, 0.3, 0.7, 1.0],
+            step_up: vec![0.01; 4],
+            step_down: vec![0.01; 4],
+            spread_up: vec![0.0; 4],
+            spread_down: vec![0.0; 4],
+        }));
+        change(&mut spec);
+        Device::try_from(spec)
+    };
+    right(&|_| ()).expect("nothing is wrong yet");
+    let found = of_devices.iter().map(|(key, change)| ((*key).to_owned(), right(change))).chain(
+        of_tables
+            .iter()
+            .map(|(key, change)| (format!("response.tabulated.{key}"), right(&|spec| table(spec, *change)))),
+    );
+    for (key, device) in found {
+        let problems = device.expect_err(&key).problems;
+        assert!(problems.len() == 1 && problems[0].key == key, "{key}: {problems:?}");
+    }
 }
 
 #[test]

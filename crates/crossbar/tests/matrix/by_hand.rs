@@ -8,15 +8,16 @@ use super::*;
 #[test]
 fn programmed_devices_stand_where_the_mapping_puts_them() {
     let one_sided = Mapping::OneSided { refresh_period: 1, refresh_above: 0.9 };
-    // Plus and minus in uS for weights of 0.6 and -0.4, in a window from 1 to 11.
+    // Plus and minus in uS for weights of 0.6 and -0.4 times the range, in a window from 1 to 11.
     for (mapping, plus, minus) in [
         (Mapping::Pair, [9.0, 4.0], Some([3.0, 8.0])),
         (one_sided, [7.0, 1.0], Some([1.0, 5.0])),
         (Mapping::Reference(Reference::Window), [9.0, 4.0], None),
     ] {
-        let spec = MatrixSpec { mapping, ..MatrixSpec::new(constant(0.01)) };
+        let spec = MatrixSpec { mapping, weight_range: 2.0, ..MatrixSpec::new(constant(0.01)) };
         let mut matrix = matrix(&spec, 1, 2);
-        matrix.program(&[0.6, -0.4], SeedPath::root(1));
+        matrix.program(&[1.2, -0.8], SeedPath::root(1));
+        assert_all_near(&matrix.weights(), &[1.2, -0.8], 1e-6, "weights");
         let found: Vec<&[f32]> = matrix.populations().map(Population::conductances).collect();
         assert_all_near(found[0], &plus.map(|g: f32| g * 1e-6), 1e-12, "plus");
         assert_eq!(found.get(1).is_some(), minus.is_some(), "{mapping:?}");
@@ -204,4 +205,58 @@ fn how_far_maps_were_off_stands_in_the_state_of_a_matrix() {
     assert_eq!(Staleness::of(&matrix.save()).expect("a crossbar"), matrix.staleness());
     assert_eq!(matrix.staleness().refreshes, 2);
     assert!(Staleness::of(&State::default()).is_err(), "a matrix without maps");
+}
+
+#[test]
+fn driven_cells_conduct_by_the_square_of_a_level_and_by_every_pulse() {
+    // Pairs of weight 0: two devices of 6 uS at every crosspoint, four columns wide.
+    let line = 4.0 * 2.0 * 6e-6;
+    let conducted = |x: &Signals<f32>| {
+        let spec = MatrixSpec { mapping: Mapping::Pair, ..MatrixSpec::new(constant(0.01)) };
+        let mut matrix = matrix(&spec, 3, 4);
+        matrix.program(&[0.0; 12], SeedPath::root(1));
+        forward(&mut matrix, x, COMPARATOR, 1);
+        let counts = matrix.take_activity().forward;
+        (counts.driven_lines, counts.driven_cells, counts.driven_siemens / line)
+    };
+    let near = |found: (u64, u64, f64), expected: (u64, u64, f64)| {
+        assert_eq!((found.0, found.1), (expected.0, expected.1));
+        assert!((found.2 - expected.2).abs() < 1e-5, "{found:?} {expected:?}");
+    };
+    near(conducted(&levels(&[0.5, -3.0, 0.0])), (2, 16, 0.25 + 9.0));
+    let mut pulses = Signals::pulses(3, 4);
+    pulses.push_pulses([Pulse { line: 0, count: 3 }, Pulse { line: 2, count: -2 }]);
+    near(conducted(&pulses), (5, 40, 5.0));
+}
+
+#[test]
+fn set_and_reset_pulses_meet_the_conductance_of_their_devices() {
+    let mut matrix = matrix(&MatrixSpec::new(constant(0.01)), 1, 2);
+    matrix.program(&[0.5, -0.5], SeedPath::root(1));
+    let update = Update::Pulses { step: matrix.pulse_weight(), per_unit: 1 };
+    matrix.update(&bits(1, &[0]), &signs(2, &[(0, 1), (1, -1)]), update, SeedPath::root(1));
+    let counts = matrix.take_activity().update;
+    // Half a weight above the reference of 6 uS, and half a weight below it.
+    assert!((counts.set_siemens - 8.5e-6).abs() < 1e-11, "{}", counts.set_siemens);
+    assert!((counts.reset_siemens - 3.5e-6).abs() < 1e-11, "{}", counts.reset_siemens);
+}
+
+#[test]
+fn devices_that_leak_forget_their_weights_from_update_to_update() {
+    let leaking = device(
+        "[response.constant-step]\nstep-up = 0.01\nstep-down = 0.01\n[retention.decay]\n\
+         lifetime = { updates = 128 }\nrest = 0.5\n",
+    );
+    for mapping in [Mapping::Reference(Reference::Window), Mapping::Pair] {
+        let spec = MatrixSpec { mapping, ..MatrixSpec::new(leaking.clone()) };
+        let mut matrix = matrix(&spec, 2, 2);
+        matrix.program(&[0.8, -0.8, 0.4, 0.0], SeedPath::root(1));
+        // Time passes in steps of 32 updates.
+        for round in 0..64 {
+            let nothing = Update::Pulses { step: 0.02, per_unit: 1 };
+            matrix.update(&bits(2, &[]), &signs(2, &[(0, 1)]), nothing, SeedPath::root(round));
+        }
+        let left = [0.8, -0.8, 0.4, 0.0].map(|w: f32| w * (-0.5_f32).exp());
+        assert_all_near(&matrix.weights(), &left, 1e-5, "weights");
+    }
 }

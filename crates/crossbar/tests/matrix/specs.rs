@@ -41,7 +41,7 @@ fn every_wrong_setting_is_the_one_problem_of_its_spec() {
         with(|spec| spec.write = Write::Trains(trains))
     };
     let read_at = |volts| with(|spec| spec.read_voltage = Volts(volts));
-    let wrong = [
+    let wrong = vec![
         (
             "WeightRange",
             vec![with(|spec| spec.weight_range = 0.0), with(|spec| spec.weight_range = f64::INFINITY)],
@@ -135,7 +135,7 @@ fn every_wrong_setting_is_the_one_problem_of_its_spec() {
 #[test]
 fn settings_may_stand_at_their_ends() {
     let rewritten = carry(Restore::WriteVerify(VERIFY));
-    let right = [
+    let right = vec![
         with(|spec| spec.mapping = Mapping::Reference(Reference::Fraction(0.0))),
         with(|spec| spec.mapping = Mapping::Reference(Reference::Fraction(1.0))),
         one_sided(1, 0.0),
