@@ -8,8 +8,8 @@ use bitpulse_core::units::{Seconds, Siemens};
 use bitpulse_core::{Pulse, SeedPath, Shape, Signal};
 use bitpulse_device::{
     CycleNoise, Decay, Device, DeviceVariation, Drift, Elapsed, Endurance, Faults, Gaussians, Lifetime,
-    Polarity, Population, PowStep, ReadNoise, Response, Spread, StuckAt, Tabulated, Telegraph, WriteVerify,
-    Writing,
+    LinearStep, Polarity, Population, PowStep, ReadNoise, Response, Spread, StuckAt, Tabulated, Telegraph,
+    WriteVerify, Writing,
 };
 use common::{preset, presets};
 use proptest::prelude::*;
@@ -306,6 +306,15 @@ fn write_noise_stands_on_the_hidden_state() {
     assert_normal("write noise", &shown, 0.0, (0.02_f64 * 1e-5).powi(2));
 }
 
+/// Devices of an array of `SHAPE` that all conduct differently.
+fn apart(device: &Device, at: SeedPath) -> Population {
+    let mut population = Population::new(device, SHAPE, at);
+    let [low, high] = [device.window().g_min.0 as f32, device.window().g_max.0 as f32];
+    let g: Vec<f32> = (0..108).map(|cell| low + (high - low) * (0.2 + 0.005 * cell as f32)).collect();
+    population.program(0, &g, Writing::Exact, at);
+    population
+}
+
 #[test]
 fn reads_have_the_stated_noise_and_sums_its_sum() {
     // Of much the same size, so that neither can be missing.
@@ -313,7 +322,7 @@ fn reads_have_the_stated_noise_and_sums_its_sum() {
     let device = preset("gokmen-vlasov", |spec| {
         spec.read_noise = ReadNoise { relative, absolute: Siemens(absolute), telegraph: None };
     });
-    let population = Population::new(&device, SHAPE, path("read"));
+    let population = apart(&device, path("read"));
     let g: Vec<f64> = population.conductances().iter().map(|&g| f64::from(g)).collect();
     let variance = |g: f64| (relative * g).powi(2) + absolute * absolute;
     let reads = 20_000;
@@ -347,30 +356,38 @@ fn reads_have_the_stated_noise_and_sums_its_sum() {
         assert_normal(&format!("column of drive {kind}"), &column, mean, expected);
     }
 
-    let drive: Signal<'_, f32> = Signal::Bits(&[1, 2, 8]);
     let mut sums = [0.0; 12];
-    let row: Vec<f32> = (0..reads)
-        .map(|read| {
-            population.sum_rows(drive, path("rows").index(read as u64), &mut sums);
-            sums[5]
-        })
-        .collect();
-    let driven = [1, 2, 8].map(|column| g[5 * 9 + column]);
-    let expected: f64 = driven.iter().map(|&g| variance(g)).sum();
-    assert_normal("row", &row, driven.iter().sum(), expected);
+    for (kind, drive) in [Signal::Analog(&levels[..9]), Signal::Bits(&[1, 2, 8])].into_iter().enumerate() {
+        let mut x = [0.0_f64; 9];
+        drive.for_each_active(|line, value| x[line] = f64::from(value));
+        let row: Vec<f32> = (0..reads)
+            .map(|read| {
+                population.sum_rows(drive, path("rows").index(read as u64), &mut sums);
+                sums[5]
+            })
+            .collect();
+        let cell = |column: usize| g[5 * 9 + column];
+        let mean: f64 = (0..9).map(|column| x[column] * cell(column)).sum();
+        let expected: f64 = (0..9).map(|column| x[column] * x[column] * variance(cell(column))).sum();
+        assert_normal(&format!("row of drive {kind}"), &row, mean, expected);
+    }
 }
 
 #[test]
 fn sums_without_noise_are_products_and_the_two_directions_agree() {
-    let device = preset("gokmen-vlasov", |_| ());
-    let population = Population::new(&device, SHAPE, path("exact"));
+    let population = apart(&preset("gokmen-vlasov", |_| ()), path("exact"));
+    let g = |row: usize, column: usize| population.conductances()[row * 9 + column];
     let (mut column, mut squares, mut row) = ([0.0; 9], [0.0; 9], [0.0; 12]);
     population.sum_columns(Signal::Bits(&[4]), path("x"), &mut column, &mut squares);
     assert_eq!(column[..], population.conductances()[36..45]);
     population.sum_rows(Signal::Bits(&[2]), path("x"), &mut row);
-    for (i, g) in row.iter().enumerate() {
-        assert_eq!(*g, population.conductances()[i * 9 + 2]);
-    }
+    assert_eq!(row, std::array::from_fn(|i| g(i, 2)));
+    let (mut rows, mut columns) = ([0.0; 12], [0.0; 9]);
+    (rows[3], rows[7], columns[0], columns[8]) = (0.5, -3.0, 0.25, -2.0);
+    population.sum_columns(Signal::Analog(&rows), path("x"), &mut column, &mut squares);
+    assert_eq!(column, std::array::from_fn(|j| 0.5 * g(3, j) + -3.0 * g(7, j)));
+    population.sum_rows(Signal::Analog(&columns), path("x"), &mut row);
+    assert_eq!(row, std::array::from_fn(|i| 0.25 * g(i, 0) + -2.0 * g(i, 8)));
 }
 
 #[test]
@@ -428,7 +445,7 @@ fn telegraph_noise_moves_sums_in_either_direction_by_the_levels_of_the_driven_de
     let device = preset("gokmen-vlasov", |spec| {
         spec.read_noise.telegraph = Some(Telegraph { amplitude: 0.2, occupancy: 0.25, fraction: 1.0 });
     });
-    let population = Population::new(&device, SHAPE, path("telegraph"));
+    let population = apart(&device, path("telegraph"));
     let g = |row: usize, column: usize| f64::from(population.conductances()[row * 9 + column]);
     let variance = |x: f64, g: f64| (0.2 * x * g).powi(2) * 0.25 * 0.75;
     let levels = |lines: usize| -> Vec<f32> {
@@ -781,6 +798,25 @@ fn exponents_of_a_power_law_spread_from_device_to_device() {
     };
     assert_normal("SET", &exponents(0, 0.03, 0.75), 2.0, 0.04);
     assert_normal("RESET", &exponents(1, 0.05, 0.25), 3.0, 0.04);
+}
+
+#[test]
+fn slopes_of_a_linear_step_spread_from_device_to_device() {
+    let device = preset("ideal", |spec| {
+        let linear = LinearStep { step_up: 0.03, step_down: 0.05, gamma_up: 0.5, gamma_down: 0.6 };
+        spec.response = Some(Response::LinearStep(linear));
+        spec.window.reference = 0.4;
+        spec.device_to_device = DeviceVariation { shape: 0.05, ..DeviceVariation::default() };
+    });
+    let mut population = Population::new(&device, Shape { inputs: 100, outputs: 100 }, path("slope"));
+    let range = device.window().range_siemens() as f32;
+    // At the bound that it leads to, a step has lost the part `gamma` of what it is at the reference.
+    let mut lost = |polarity: usize, step: f32, bound: f64| -> Vec<f32> {
+        population.program(0, &vec![bound as f32; 10_000], Writing::Exact, path("bound"));
+        (0..10_000).map(|cell| 1.0 - population.steps(cell)[polarity] / (range * step)).collect()
+    };
+    assert_normal("SET", &lost(0, 0.03, device.window().g_max.0), 0.5, 0.0025);
+    assert_normal("RESET", &lost(1, 0.05, device.window().g_min.0), 0.6, 0.0025);
 }
 
 #[test]

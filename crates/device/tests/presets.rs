@@ -5,8 +5,8 @@ mod common;
 use bitpulse_core::units::{Seconds, Siemens};
 use bitpulse_core::{SeedPath, Shape};
 use bitpulse_device::{
-    Decay, Device, DeviceSpec, DeviceVariation, Drift, Endurance, Lifetime, Polarity, Population, Response,
-    Spread, Tabulated, Telegraph,
+    Decay, Device, DeviceError, DeviceSpec, DeviceVariation, Drift, Endurance, Exponential, Lifetime,
+    Polarity, Population, PowStep, Response, SoftBounds, Spread, Tabulated, Telegraph,
 };
 use common::presets;
 
@@ -299,15 +299,30 @@ fn all_values_out_of_range_come_at_once_with_their_places() {
     );
 }
 
+const EXPONENTIAL: Exponential =
+    Exponential { nonlinearity_up: 9.0, nonlinearity_down: -9.0, pulses_up: 1.0, pulses_down: 1.0 };
+const POWER: PowStep = PowStep { step_up: 1.0, step_down: 0.0, gamma_up: 0.0, gamma_down: 0.0 };
+
+/// A device that is right, with something changed.
+fn changed(change: impl FnOnce(&mut DeviceSpec)) -> Result<Device, DeviceError> {
+    let ideal = presets().into_iter().find(|device| device.spec().name == "ideal").expect("it is shipped");
+    let mut spec = ideal.spec().clone();
+    spec.window.reference = 0.5;
+    change(&mut spec);
+    Device::try_from(spec)
+}
+
+#[track_caller]
+fn assert_one_problem(key: &str, device: Result<Device, DeviceError>) {
+    let problems = device.expect_err(key).problems;
+    assert!(problems.len() == 1 && problems[0].key == key, "{key}: {problems:?}");
+}
+
 #[test]
 fn every_wrong_value_is_the_one_problem_of_its_device() {
     type Wrong = (&'static str, fn(&mut DeviceSpec));
-    type WrongTable = (&'static str, fn(&mut Tabulated));
-    let table = |spec: &mut DeviceSpec, change: fn(&mut Tabulated)| {
-        let Some(Response::Tabulated(table)) = &mut spec.response else { unreachable!("set below") };
-        change(table);
-    };
-    let of_devices: &[Wrong] = &[
+    changed(|_| ()).expect("nothing is wrong yet");
+    let wrong: &[Wrong] = &[
         ("device-to-device.step", |d| d.device_to_device.step = Spread::Normal(3.1)),
         ("device-to-device.step", |d| d.device_to_device.step = Spread::LogNormal(-0.1)),
         ("device-to-device.g-max", |d| d.device_to_device.g_max = Spread::Normal(3.1)),
@@ -350,6 +365,15 @@ fn every_wrong_value_is_the_one_problem_of_its_device() {
         }),
         ("pulse.set-width", |d| d.pulse.set_width = Some(Seconds(0.0))),
     ];
+    for (key, change) in wrong {
+        assert_one_problem(key, changed(change));
+    }
+}
+
+#[test]
+fn every_wrong_parameter_is_the_one_problem_of_its_law() {
+    type WrongTable = (&'static str, fn(&mut Tabulated));
+    let with = |law: Response| changed(|spec| spec.response = Some(law));
     let of_tables: &[WrongTable] = &[
         ("at", |t| t.at = vec![0.0, 0.7, 0.3, 1.0]),
         ("at", |t| t.at[0] = 0.1),
@@ -359,28 +383,39 @@ fn every_wrong_value_is_the_one_problem_of_its_device() {
         ("spread-up", |t| t.spread_up[1] = -0.1),
         ("spread-down", |t| t.spread_down.push(0.0)),
     ];
-    let right = |change: &dyn Fn(&mut DeviceSpec)| {
-        let mut spec =
-            presets().iter().find(|d| d.spec().name == "ideal").expect("it is shipped").spec().clone();
-        spec.response = Some(Response::Tabulated(Tabulated {
-            at: vec![0.0, 0.3, 0.7, 1.0],
-            step_up: vec![0.01; 4],
-            step_down: vec![0.01; 4],
-            spread_up: vec![0.0; 4],
-            spread_down: vec![0.0; 4],
-        }));
-        change(&mut spec);
-        Device::try_from(spec)
+    let of_laws: &[(&str, Response)] = &[
+        ("soft-bounds.step-up", Response::SoftBounds(SoftBounds { step_up: 1.1, step_down: 0.1 })),
+        (
+            "exponential.nonlinearity-down",
+            Response::Exponential(Exponential { nonlinearity_down: -9.1, ..EXPONENTIAL }),
+        ),
+        ("exponential.pulses-up", Response::Exponential(Exponential { pulses_up: 0.5, ..EXPONENTIAL })),
+        (
+            "exponential.pulses-down",
+            Response::Exponential(Exponential { pulses_down: f64::INFINITY, ..EXPONENTIAL }),
+        ),
+        ("pow-step.gamma-up", Response::PowStep(PowStep { gamma_up: -0.1, ..POWER })),
+        ("pow-step.gamma-down", Response::PowStep(PowStep { gamma_down: f64::INFINITY, ..POWER })),
+    ];
+    let table = Tabulated {
+        at: vec![0.0, 0.3, 0.7, 1.0],
+        step_up: vec![0.01; 4],
+        step_down: vec![0.01; 4],
+        spread_up: vec![0.0; 4],
+        spread_down: vec![0.0; 4],
     };
-    right(&|_| ()).expect("nothing is wrong yet");
-    let found = of_devices.iter().map(|(key, change)| ((*key).to_owned(), right(change))).chain(
-        of_tables
-            .iter()
-            .map(|(key, change)| (format!("response.tabulated.{key}"), right(&|spec| table(spec, *change)))),
-    );
-    for (key, device) in found {
-        let problems = device.expect_err(&key).problems;
-        assert!(problems.len() == 1 && problems[0].key == key, "{key}: {problems:?}");
+    let right =
+        [Response::Tabulated(table.clone()), Response::Exponential(EXPONENTIAL), Response::PowStep(POWER)];
+    for law in right {
+        with(law).expect("values at their ends");
+    }
+    for (key, change) in of_tables {
+        let mut table = table.clone();
+        change(&mut table);
+        assert_one_problem(&format!("response.tabulated.{key}"), with(Response::Tabulated(table)));
+    }
+    for (key, law) in of_laws {
+        assert_one_problem(&format!("response.{key}"), with(law.clone()));
     }
 }
 
