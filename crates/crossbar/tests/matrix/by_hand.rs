@@ -260,3 +260,19 @@ fn devices_that_leak_forget_their_weights_from_update_to_update() {
         assert_all_near(&matrix.weights(), &left, 1e-5, "weights");
     }
 }
+
+#[test]
+fn a_buffer_keeps_what_is_less_than_a_pulse_for_the_next_transfer() {
+    let transfer = Transfer { fast: 0.0, period: 1, rate: 0.6, read: CarryRead::Adc(12), buffered: true };
+    let spec = MatrixSpec { digits: Digits::Transfer(transfer), ..MatrixSpec::new(constant(1.0 / 64.0)) };
+    let mut matrix = matrix(&spec, 1, 1);
+    let pulse = 2.0 / 64.0;
+    let mut learn = |pulses: f64| {
+        let update = Update::Pulses { step: pulses * matrix.pulse_weight(), per_unit: 1 };
+        let error = if pulses == 0.0 { signs(1, &[]) } else { signs(1, &[(0, -1)]) };
+        matrix.update(&bits(1, &[0]), &error, update, SeedPath::root(1));
+        (matrix.weights()[0] / pulse).round()
+    };
+    // Six pulses of the fast array are worth 3.6 of the slow one at every transfer.
+    assert_eq!([learn(6.0), learn(0.0), learn(0.0), learn(0.0)], [-3.0, -7.0, -10.0, -14.0]);
+}
