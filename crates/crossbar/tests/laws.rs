@@ -7,7 +7,7 @@ use bitpulse_core::units::{Ohms, Volts};
 use bitpulse_crossbar::{
     BitEnds, Circuit, Law, Nodes, Read, Settings, Solver, Wires, WordEnds, effective_map, solve_nonlinear,
 };
-use bitpulse_device::Iv;
+use bitpulse_device::{Device, Iv};
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
 use rand::RngExt;
@@ -383,6 +383,22 @@ proptest! {
             close(&nodes.output_amperes, &solve(&circuit, read, &volts).output_amperes, scale, 1e-9)?;
         }
     }
+}
+
+#[test]
+fn a_device_brings_its_law_and_the_voltage_at_which_it_was_measured() {
+    let text = r#"
+        name = "test"
+        description = "a device for tests"
+        source = { citation = "a test", table = "none" }
+        window = { g-min = "1 uS", g-max = "11 uS", reference = 0.5 }
+        response = { constant-step = { step-up = 0.01, step-down = 0.01 } }
+        pulse = { read-voltage = "0.2 V" }
+        iv = { sinh = { v0 = "0.3 V" } }
+    "#;
+    let law = Law::from(&Device::from_toml(text).unwrap());
+    assert_eq!(law, Law::new(Iv::Sinh { v0: Volts(0.3) }, Some(Volts(0.2))).unwrap());
+    assert!(!law.is_linear());
 }
 
 #[test]
