@@ -227,6 +227,19 @@ fn driven_cells_conduct_by_the_square_of_a_level_and_by_every_pulse() {
     let mut pulses = Signals::pulses(3, 4);
     pulses.push_pulses([Pulse { line: 0, count: 3 }, Pulse { line: 2, count: -2 }]);
     near(conducted(&pulses), (5, 40, 5.0));
+    let mut counts = Signals::counts(3, 4);
+    counts.push_listed(1).copy_from_slice(&[0.75, 0.0, -0.5]);
+    near(conducted(&counts), (5, 40, 5.0));
+}
+
+#[test]
+fn products_of_levels_move_weights_by_whole_steps() {
+    let mut matrix = matrix(&MatrixSpec::new(constant(0.01)), 2, 2);
+    // Eight pulses for a product of 1, which comes in steps of a quarter: these products are whole steps.
+    let update = Update::Pulses { step: 8.0 * matrix.pulse_weight(), per_unit: 4 };
+    matrix.update(&levels(&[1.0, 0.5]), &levels(&[0.5, -1.0]), update, SeedPath::root(1));
+    let pulse = matrix.pulse_weight() as f32;
+    assert_all_near(&matrix.weights(), &[4.0, -8.0, 2.0, -4.0].map(|pulses| pulses * pulse), 1e-5, "weights");
 }
 
 #[test]
