@@ -162,6 +162,8 @@ mod tests {
         // Up to the mode lies the share (ln 4 - ln 1) / (ln 100 - ln 1).
         let share = 4_f64.ln() / 100_f64.ln();
         assert!((log_triangular(range, share) - 4.0).abs() < 1e-9);
+        // A quarter of that share lies below half of the way there.
+        assert!((log_triangular(range, share / 4.0) - 2.0).abs() < 1e-9);
         for (range, expected) in [
             (Range::exactly(3.0), 3.0),
             (Range { low: 3.0, nominal: 3.0, high: 27.0 }, 3.0 * 9_f64.powf(1.0 - 0.5_f64.sqrt())),

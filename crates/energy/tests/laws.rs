@@ -192,7 +192,39 @@ fn a_common_constant_moves_both_sides() {
     assert!(low < interval.low && interval.high < high);
     assert_eq!(interval, ratio.interval(400, SeedPath::root(1)), "the same seed, the same interval");
     let swings = ratio.tornado();
-    assert!(swings.windows(2).all(|pair| pair[0].width() >= pair[1].width()));
+    assert!(swings.len() > 5 && swings.windows(2).all(|pair| pair[0].width() >= pair[1].width()));
+    let constants = ratio.constants();
+    for swing in &swings {
+        let range = constants[swing.key.as_str()];
+        let ends = [range.low, range.high].map(|value| {
+            let value = BTreeMap::from([(swing.key.clone(), value)]);
+            ratio.at(Quote::Drawn(&value))
+        });
+        assert_eq!(ends, [swing.at_low, swing.at_high], "{}", swing.key);
+        assert_eq!(swing.width(), (ends[1] / ends[0]).ln().abs());
+    }
+}
+
+#[test]
+fn a_ratio_is_of_joules_per_sample_however_long_a_run_was() {
+    let [bs, hp] = activities();
+    let mut twice = hp.clone();
+    twice += &hp;
+    let list = technology("cmos-32nm");
+    let [bs, hp, twice] = [(&bs, "bs-memristor"), (&hp, "hp-memristor"), (&twice, "hp-memristor")]
+        .map(|(activity, name)| price(activity, &machine(name, Recorded::Matrices), &list).unwrap());
+    let [one, two] = [&hp, &twice].map(|over| Ratio::new(over, &bs, &Pass::ALL).unwrap());
+    let (over, under) = (hp.joules_per_sample(), bs.joules_per_sample());
+    for (ratio, expected) in [
+        (one.nominal(), over.nominal / under.nominal),
+        (two.nominal(), over.nominal / under.nominal),
+        (one.bounds()[0], over.low / under.high),
+        (one.bounds()[1], over.high / under.low),
+        (two.bounds()[0], over.low / under.high),
+        (two.bounds()[1], over.high / under.low),
+    ] {
+        assert!((ratio / expected - 1.0).abs() < 1e-12, "{ratio} {expected}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod common;
 
 use approx::assert_relative_eq;
 use bitpulse_core::{Activity, PassActivity};
-use bitpulse_energy::{Bill, Constant, Pass, Recorded, price};
+use bitpulse_energy::{Bill, Constant, Pass, Recorded, Spread, price};
 use common::{activities, machine, technology};
 
 fn bill(activity: Activity, name: &str, recorded: Recorded) -> Bill {
@@ -287,6 +287,14 @@ fn derived_figures_follow_from_joules_and_seconds() {
     assert_relative_eq!(bill.tops_per_watt().nominal, 2e-12 / per_mac.nominal, max_relative = 1e-12);
     assert_relative_eq!(bill.tops_per_watt().low, 2e-12 / per_mac.high, max_relative = 1e-12);
     let sample = bill.joules_per_sample().nominal;
+    let of_positions =
+        |end: fn(&Spread) -> f64| bill.positions().iter().map(|(.., joules)| end(joules)).sum::<f64>();
+    let whole = bill.joules(&Pass::ALL);
+    assert_relative_eq!(whole.low, of_positions(|joules| joules.low), max_relative = 1e-12);
+    assert_relative_eq!(whole.nominal, of_positions(|joules| joules.nominal), max_relative = 1e-12);
+    assert_relative_eq!(whole.high, of_positions(|joules| joules.high), max_relative = 1e-12);
+    assert_relative_eq!(sample, whole.nominal / 1000.0, max_relative = 1e-12);
+    assert!(whole.low > 0.0 && whole.low < whole.high);
     assert_relative_eq!(bill.watts(), sample / bill.seconds_per_sample().nominal, max_relative = 1e-12);
     assert_relative_eq!(bill.joules_until(5000.0).nominal, 5000.0 * sample, max_relative = 1e-12);
     let area: f64 = bill.area_positions().iter().map(|(_, spread)| spread.nominal).sum();
