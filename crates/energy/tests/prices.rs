@@ -160,6 +160,26 @@ fn a_carry_pays_for_its_reads_decisions_pulses_and_counters() {
 }
 
 #[test]
+fn a_line_is_driven_at_every_array_that_it_crosses() {
+    let lines = PassActivity { driven_lines: 10, ..PassActivity::default() };
+    let activity = Activity { forward: lines.clone(), backward: lines, ..Activity::default() };
+    let bill = bill(activity, "bs-memristor", Recorded::Matrices);
+    let plant = machine("bs-memristor", Recorded::Matrices).plant;
+    // Forward 785 lines of 256 cells and 257 of 10; backward, where errors do not travel to the inputs, lines of 257 cells.
+    let arrays = |cells: usize, size: usize| cells.div_ceil(size) as f64;
+    let beside = (785.0 * arrays(256, plant.columns) + 257.0 * arrays(10, plant.columns)) / 1042.0;
+    let above = arrays(257, plant.rows);
+    assert!(beside > 1.0 && above > 1.0 && beside < above, "{beside} {above}");
+    for (pass, arrays) in [(Pass::Forward, beside), (Pass::Backward, above)] {
+        assert_relative_eq!(
+            joules(&bill, pass, "row drivers"),
+            10.0 * arrays * 0.417e-12,
+            max_relative = 1e-12
+        );
+    }
+}
+
+#[test]
 fn decisions_bring_their_own_noise_and_errors_their_derivative() {
     let forward = PassActivity { comparisons: 256, random_bits: 1040, ..PassActivity::default() };
     let backward =
