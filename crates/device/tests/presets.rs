@@ -8,7 +8,7 @@ use bitpulse_device::{
     Decay, Device, DeviceError, DeviceSpec, DeviceVariation, Drift, Endurance, Exponential, Lifetime,
     Polarity, Population, PowStep, Response, SoftBounds, Spread, Tabulated, Telegraph,
 };
-use common::presets;
+use common::{presets, try_preset};
 
 #[test]
 fn all_presets_are_there() {
@@ -305,11 +305,10 @@ const POWER: PowStep = PowStep { step_up: 1.0, step_down: 0.0, gamma_up: 0.0, ga
 
 /// A device that is right, with something changed.
 fn changed(change: impl FnOnce(&mut DeviceSpec)) -> Result<Device, DeviceError> {
-    let ideal = presets().into_iter().find(|device| device.spec().name == "ideal").expect("it is shipped");
-    let mut spec = ideal.spec().clone();
-    spec.window.reference = 0.5;
-    change(&mut spec);
-    Device::try_from(spec)
+    try_preset("ideal", |spec| {
+        spec.window.reference = 0.5;
+        change(spec);
+    })
 }
 
 #[track_caller]

@@ -1,6 +1,7 @@
 //! Places, numbers and counts that can be worked out by hand.
 
 use bitpulse_core::State;
+use bitpulse_core::units::Volts;
 use bitpulse_crossbar::Staleness;
 
 use super::*;
@@ -31,15 +32,15 @@ fn programmed_devices_stand_where_the_mapping_puts_them() {
 fn a_unit_at_a_sensed_line_is_a_current() {
     // 0.1 V over a window of 10 uS: of a pair the whole window is a weight of 2, against a reference half of it.
     for (mapping, microamperes) in [(Mapping::Pair, 0.5), (Mapping::Reference(Reference::Window), 0.25)] {
-        let spec = MatrixSpec { mapping, weight_range: 2.0, ..MatrixSpec::new(constant(0.01)) };
-        let spec = MatrixSpec { read_voltage: bitpulse_core::units::Volts(0.1), ..spec };
+        let read_voltage = Volts(0.1);
+        let spec = MatrixSpec { mapping, weight_range: 2.0, read_voltage, ..MatrixSpec::new(constant(0.01)) };
         assert!((spec.amperes_per_unit().0 * 1e6 - microamperes).abs() < 1e-9, "{mapping:?}");
     }
     let noise = OutputConverter { bits: 16, range: 10.0, noise: 0.5 };
     let converters = Converters { adc: Some(noise), ..Converters::default() };
     let mut matrix = matrix(&MatrixSpec { converters, ..MatrixSpec::new(constant(0.01)) }, 1, 2000);
     let z = forward(&mut matrix, &bits(1, &[]), Readout::Converter, 1);
-    let deviation = (z.iter().map(|z| z * z).sum::<f32>() / z.len() as f32).sqrt();
+    let deviation = root_mean_square(&z);
     // Five times the error of a root mean square of 2000 numbers.
     assert!((deviation / 0.5 - 1.0).abs() < 5.0 / 4000.0_f32.sqrt(), "{deviation}");
 }
@@ -86,9 +87,7 @@ fn a_read_is_repeated_when_one_tile_of_several_clips() {
 #[test]
 fn phases_and_decisions_are_counted_one_by_one() {
     let mut matrix = matrix(&MatrixSpec::new(constant(0.01)), 3, 5);
-    let mut pulses = Signals::pulses(3, 4);
-    pulses.push_pulses([Pulse { line: 0, count: 3 }, Pulse { line: 2, count: -1 }]);
-    forward(&mut matrix, &pulses, Readout::Converter, 1);
+    forward(&mut matrix, &pulses(3, 4, &[(0, 3), (2, -1)]), Readout::Converter, 1);
     forward(&mut matrix, &bits(3, &[1]), Readout::Comparator { decisions: 7 }, 1);
     let counts = matrix.take_activity().forward;
     // Four phases for the pulses of each sign.
@@ -98,10 +97,7 @@ fn phases_and_decisions_are_counted_one_by_one() {
 #[test]
 fn every_phase_of_a_row_meets_every_phase_of_a_column() {
     let mut matrix = matrix(&MatrixSpec::new(constant(0.01)), 3, 3);
-    let mut rows = Signals::pulses(3, 4);
-    rows.push_pulses([Pulse { line: 0, count: 3 }, Pulse { line: 2, count: -2 }]);
-    let mut columns = Signals::pulses(3, 2);
-    columns.push_pulses([Pulse { line: 0, count: 1 }, Pulse { line: 1, count: -2 }]);
+    let (rows, columns) = (pulses(3, 4, &[(0, 3), (2, -2)]), pulses(3, 2, &[(0, 1), (1, -2)]));
     // Eight pulses for a product of 1: one where two phases meet, which leaves nothing to chance.
     let update = Update::Pulses { step: 8.0 * matrix.pulse_weight(), per_unit: 8 };
     matrix.update(&rows, &columns, update, SeedPath::root(1));
@@ -224,9 +220,7 @@ fn driven_cells_conduct_by_the_square_of_a_level_and_by_every_pulse() {
         assert!((found.2 - expected.2).abs() < 1e-5, "{found:?} {expected:?}");
     };
     near(conducted(&levels(&[0.5, -3.0, 0.0])), (2, 16, 0.25 + 9.0));
-    let mut pulses = Signals::pulses(3, 4);
-    pulses.push_pulses([Pulse { line: 0, count: 3 }, Pulse { line: 2, count: -2 }]);
-    near(conducted(&pulses), (5, 40, 5.0));
+    near(conducted(&pulses(3, 4, &[(0, 3), (2, -2)])), (5, 40, 5.0));
     let mut counts = Signals::counts(3, 4);
     counts.push_listed(1).copy_from_slice(&[0.75, 0.0, -0.5]);
     near(conducted(&counts), (5, 40, 5.0));

@@ -71,7 +71,11 @@ fn bits(lines: usize, active: &[u32]) -> Signals<f32> {
 }
 
 fn signs(lines: usize, active: &[(u32, i16)]) -> Signals<f32> {
-    let mut signals = Signals::pulses(lines, 1);
+    pulses(lines, 1, active)
+}
+
+fn pulses(lines: usize, per_unit: u16, active: &[(u32, i16)]) -> Signals<f32> {
+    let mut signals = Signals::pulses(lines, per_unit);
     signals.push_pulses(active.iter().map(|&(line, count)| Pulse { line, count }));
     signals
 }
@@ -92,6 +96,10 @@ fn backward(matrix: &mut CrossbarMatrix, e: &Signals<f32>, readout: Readout, see
     let mut out = vec![0.0; matrix.shape().inputs];
     matrix.backward(e, readout, SeedPath::root(seed), &mut out);
     out
+}
+
+fn root_mean_square(values: &[f32]) -> f32 {
+    (values.iter().map(|z| z * z).sum::<f32>() / values.len() as f32).sqrt()
 }
 
 fn assert_all_near(found: &[f32], expected: &[f32], bound: f32, what: &str) {
@@ -566,11 +574,10 @@ fn offsets_stay_with_their_lines() {
     let silent = bits(400, &[]);
     let z = forward(&mut matrix, &silent, COMPARATOR, 1);
     assert_eq!(z, forward(&mut matrix, &silent, COMPARATOR, 2));
-    let deviation = |z: &[f32]| (z.iter().map(|z| z * z).sum::<f32>() / z.len() as f32).sqrt();
     // The root mean square of n normal numbers is off by 1 / sqrt(2 n): five times that.
-    assert!((deviation(&z) / 0.3 - 1.0).abs() < 0.2, "{}", deviation(&z));
+    assert!((root_mean_square(&z) / 0.3 - 1.0).abs() < 0.2, "{}", root_mean_square(&z));
     let a = backward(&mut matrix, &signs(300, &[]), COMPARATOR, 1);
-    assert!((deviation(&a) / 0.1 - 1.0).abs() < 0.18, "{}", deviation(&a));
+    assert!((root_mean_square(&a) / 0.1 - 1.0).abs() < 0.18, "{}", root_mean_square(&a));
 }
 
 #[test]

@@ -7,7 +7,7 @@ pub(crate) mod synthetic;
 
 use std::path::Path;
 
-use bitpulse_device::{Device, DeviceSpec, load_folder};
+use bitpulse_device::{Device, DeviceError, DeviceSpec, load_folder};
 
 /// The shipped presets, by name.
 pub(crate) fn presets() -> Vec<Device> {
@@ -19,6 +19,12 @@ pub(crate) fn presets() -> Vec<Device> {
 /// A shipped preset, changed.
 #[allow(dead_code, reason = "not every test binary changes a preset")]
 pub(crate) fn preset(name: &str, change: impl FnOnce(&mut DeviceSpec)) -> Device {
+    try_preset(name, change).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A shipped preset, changed, perhaps for the worse.
+#[allow(dead_code, reason = "not every test binary changes a preset")]
+pub(crate) fn try_preset(name: &str, change: impl FnOnce(&mut DeviceSpec)) -> Result<Device, DeviceError> {
     let presets = presets();
     let mut spec = presets
         .iter()
@@ -27,5 +33,5 @@ pub(crate) fn preset(name: &str, change: impl FnOnce(&mut DeviceSpec)) -> Device
         .spec()
         .clone();
     change(&mut spec);
-    Device::try_from(spec).unwrap_or_else(|error| panic!("{error}"))
+    Device::try_from(spec)
 }
