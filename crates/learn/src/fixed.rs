@@ -6,7 +6,7 @@ use bitpulse_core::{
 use rand::RngExt;
 
 use crate::SoftwareMatrix;
-use crate::kernels::fixed;
+use crate::kernels::fast;
 use crate::software::assert_fits;
 
 /// A synaptic matrix of 16-bit numbers: whole multiples of [`FixedMatrix::LSB`] from -4 to just below 4, where they stop.
@@ -111,7 +111,7 @@ impl FixedMatrix {
             for pulse in pulses {
                 self.moves[pulse.line as usize] = pulse.count.saturating_mul(quanta);
             }
-            fixed::move_rows(&mut self.weights, lines, &self.moves);
+            fast::move_rows(&mut self.weights, lines, &self.moves);
             self.is_current = false;
         }
     }
@@ -141,7 +141,7 @@ impl SynapticMatrix<f32> for FixedMatrix {
         self.floats.count_forward(inputs, readout);
         for (input, out) in inputs.iter().zip(outputs.chunks_exact_mut(columns)) {
             let Signal::Bits(lines) = input else { continue };
-            fixed::sum_rows(&self.weights, self.stride, lines, &mut self.sums);
+            rows::sum_fixed_rows(&self.weights, self.stride, lines, &mut self.sums);
             for (out, &sum) in out.iter_mut().zip(&self.sums) {
                 *out = sum as f32 * Self::LSB;
             }
@@ -159,7 +159,7 @@ impl SynapticMatrix<f32> for FixedMatrix {
         self.floats.count_backward(errors, readout);
         for (error, out) in errors.iter().zip(outputs.chunks_exact_mut(lines)) {
             error.list_active(Self::LSB, &mut self.active);
-            fixed::dot_rows(&self.weights, self.stride, &self.active, out);
+            rows::dot_rows_sparse(&self.weights, self.stride, &self.active, out);
         }
     }
 

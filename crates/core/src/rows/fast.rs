@@ -4,6 +4,8 @@
 // Only what is inlined into a version is compiled for its instructions.
 #![allow(clippy::inline_always)]
 
+use std::ops::AddAssign;
+
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
 use rand::Rng as _;
@@ -16,6 +18,14 @@ use crate::{Real, Rng};
 pub fn sum_rows<R: Real>(weights: &[R], stride: usize, lines: &[u32], out: &mut [R]) {
     let wide = target_cfg_f!(target_feature = "avx512f") && size_of::<R>() == 4;
     let terms = Terms { list: lines, line: |&line: &u32| line, scaled: |_: &u32, w| w };
+    terms.sum(weights, stride, wide, out);
+}
+
+/// `out[j] = sum over lines i of W[i, j]` of weights of 16 bits, exactly: 65 536 lines or fewer cannot leave 32 bits.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub fn sum_fixed_rows(weights: &[i16], stride: usize, lines: &[u32], out: &mut [i32]) {
+    let wide = target_cfg_f!(target_feature = "avx512f");
+    let terms = Terms { list: lines, line: |&line: &u32| line, scaled: |_: &u32, w| i32::from(w) };
     terms.sum(weights, stride, wide, out);
 }
 
@@ -37,38 +47,43 @@ struct Terms<'a, T, L, S> {
 }
 
 impl<T, L: Fn(&T) -> u32, S> Terms<'_, T, L, S> {
-    /// In blocks of columns whose sums fit in registers: 16 of 16 floats where there are 32 registers of that size (`wide`),
-    /// else half as many.
+    /// In blocks of columns whose sums fit in registers: 16 of 16 sums of 32 bits where there are 32 registers of that size
+    /// (`wide`), else half as many.
     #[inline(always)]
-    fn sum<R: Real>(&self, weights: &[R], stride: usize, wide: bool, out: &mut [R])
-    where
-        S: Fn(&T, R) -> R,
+    fn sum<W: Copy, A: Copy + Default + AddAssign>(
+        &self,
+        weights: &[W],
+        stride: usize,
+        wide: bool,
+        out: &mut [A],
+    ) where
+        S: Fn(&T, W) -> A,
     {
         let mut start = 0;
         if wide {
-            start = self.sum_blocks::<R, { 16 * LANES }>(weights, stride, start, out);
+            start = self.sum_blocks::<W, A, { 16 * LANES }>(weights, stride, start, out);
         }
-        start = self.sum_blocks::<R, { 8 * LANES }>(weights, stride, start, out);
-        self.sum_blocks::<R, LANES>(weights, stride, start, out);
+        start = self.sum_blocks::<W, A, { 8 * LANES }>(weights, stride, start, out);
+        self.sum_blocks::<W, A, LANES>(weights, stride, start, out);
     }
 
     /// Sums columns from `start` on, as long as rows hold `B` of them and some are wanted; returns where it stopped.
     #[inline(always)]
-    fn sum_blocks<R: Real, const B: usize>(
+    fn sum_blocks<W: Copy, A: Copy + Default + AddAssign, const B: usize>(
         &self,
-        weights: &[R],
+        weights: &[W],
         stride: usize,
         mut start: usize,
-        out: &mut [R],
+        out: &mut [A],
     ) -> usize
     where
-        S: Fn(&T, R) -> R,
+        S: Fn(&T, W) -> A,
     {
         while start < out.len() && start + B <= stride {
-            let mut sum = [R::zero(); B];
+            let mut sum = [A::default(); B];
             for term in self.list {
                 let at = (self.line)(term) as usize * stride + start;
-                let row: &[R] = &weights[at..at + B];
+                let row: &[W] = &weights[at..at + B];
                 for k in 0..B {
                     sum[k] += (self.scaled)(term, row[k]);
                 }
@@ -105,12 +120,17 @@ pub fn dot_rows<R: Real>(weights: &[R], error: &[R], out: &mut [R]) {
     }
 }
 
-/// As [`dot_rows`], with only the `active` errors `(j, e)`, terms in their order.
-pub fn dot_rows_sparse<R: Real>(weights: &[R], stride: usize, active: &[(u32, R)], out: &mut [R]) {
+/// As [`dot_rows`], with only the `active` errors `(j, e)`, terms in their order; weights may be of 16 bits.
+pub fn dot_rows_sparse<W: Copy + Into<R>, R: Real>(
+    weights: &[W],
+    stride: usize,
+    active: &[(u32, R)],
+    out: &mut [R],
+) {
     for (row, out) in weights.chunks_exact(stride).zip(out) {
         let mut sum = R::zero();
         for &(line, e) in active {
-            sum += row[line as usize] * e;
+            sum += row[line as usize].into() * e;
         }
         *out = sum;
     }

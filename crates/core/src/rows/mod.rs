@@ -13,8 +13,8 @@ mod plain;
 
 pub use aligned::Aligned;
 pub use fast::{
-    count_signs, dot_rows, dot_rows_sparse, fill_draws, nonzero, signs_by_row, sum_rows, sum_scaled_rows,
-    sum_signs,
+    count_signs, dot_rows, dot_rows_sparse, fill_draws, nonzero, signs_by_row, sum_fixed_rows, sum_rows,
+    sum_scaled_rows, sum_signs,
 };
 
 /// Columns that the kernels take at a time; rows are padded to a multiple of it.
@@ -55,6 +55,19 @@ mod tests {
             let (mut a, mut b) = (vec![1.0; outputs], vec![2.0; outputs]);
             plain::sum_rows(&w, stride(outputs), &lines, &mut a);
             fast::sum_rows(&w, stride(outputs), &lines, &mut b);
+            prop_assert_eq!(a, b);
+        }
+
+        #[test]
+        fn sums_of_rows_of_16_bits_equal_the_plain_ones((inputs, outputs, seed) in case()) {
+            let stride = stride(outputs);
+            let mut rng = SeedPath::root(seed).child("fixed").rng();
+            let w: Vec<i16> =
+                (0..inputs * stride).map(|k| if k % stride < outputs { rng.random() } else { 0 }).collect();
+            let lines: Vec<u32> = (0..inputs as u32).filter(|_| rng.random()).collect();
+            let (mut a, mut b) = (vec![1; outputs], vec![2; outputs]);
+            plain::sum_fixed_rows(&w, stride, &lines, &mut a);
+            fast::sum_fixed_rows(&w, stride, &lines, &mut b);
             prop_assert_eq!(a, b);
         }
 

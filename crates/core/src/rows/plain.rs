@@ -12,6 +12,13 @@ pub(crate) fn sum_rows<R: Real>(weights: &[R], stride: usize, lines: &[u32], out
     }
 }
 
+/// `out[j] = sum over lines i of W[i, j]`.
+pub(crate) fn sum_fixed_rows(weights: &[i16], stride: usize, lines: &[u32], out: &mut [i32]) {
+    for (j, out) in out.iter_mut().enumerate() {
+        *out = lines.iter().map(|&line| i32::from(weights[line as usize * stride + j])).sum();
+    }
+}
+
 /// `out[j] = sum over (i, x) of W[i, j] x`, terms in the order of `active`.
 pub(crate) fn sum_scaled_rows<R: Real>(weights: &[R], stride: usize, active: &[(u32, R)], out: &mut [R]) {
     for (j, out) in out.iter_mut().enumerate() {

@@ -40,6 +40,17 @@ pub(crate) fn add_outer<R: Real>(weights: &mut [R], active: &[(u32, R)], error: 
     }
 }
 
+/// `W[i, j] += moves[j]` for every line, stopping at both ends of 16 bits; `moves` is padded to a row.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn move_rows(weights: &mut [i16], lines: &[u32], moves: &[i16]) {
+    for &line in lines {
+        let at = line as usize * moves.len();
+        for (w, &step) in weights[at..at + moves.len()].iter_mut().zip(moves) {
+            *w = w.saturating_add(step);
+        }
+    }
+}
+
 /// `W[j] += pulse n` with `n = sgn(v) floor(pulses |v| + u)`, `v = x error[j]`, for the weights of one line; counts the
 /// pulses up and down. All slices are padded to a row.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]

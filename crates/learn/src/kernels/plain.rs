@@ -51,15 +51,8 @@ pub(crate) fn hard_sigmoid_bits<R: Real>(z: &[R], gain: R, draws: &[u16], out: &
     }
 }
 
-/// `out[j] = sum over lines i of W[i, j]`.
-pub(crate) fn sum_fixed_rows(weights: &[i16], stride: usize, lines: &[u32], out: &mut [i32]) {
-    for (j, out) in out.iter_mut().enumerate() {
-        *out = lines.iter().map(|&line| i32::from(weights[line as usize * stride + j])).sum();
-    }
-}
-
 /// `W[i, j] += moves[j]` for every line, stopping at both ends of 16 bits.
-pub(crate) fn move_fixed_rows(weights: &mut [i16], lines: &[u32], moves: &[i16]) {
+pub(crate) fn move_rows(weights: &mut [i16], lines: &[u32], moves: &[i16]) {
     for &line in lines {
         for (j, &step) in moves.iter().enumerate() {
             let w = &mut weights[line as usize * moves.len() + j];
