@@ -312,9 +312,9 @@ fn a_run_by_itself_is_priced() {
     }
 }
 
-/// Machines of high precision have fewer lines than thermometers drive: such a rule is priced by itself, and no ratio made of it.
+/// Machines of high precision have fewer lines than thermometers drive: such a rule is priced on binary machines alone.
 #[test]
-fn thermometers_are_priced_on_their_own_machine_alone() {
+fn thermometers_are_not_compared_with_machines_of_fewer_lines() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let text = r#"
         question = "What do thermometers cost?"
@@ -344,10 +344,11 @@ fn thermometers_are_priced_on_their_own_machine_alone() {
     let report = fs::read_to_string(out.join("report.html")).expect("a report");
     assert!(report.contains("thermometer (784-12-10, software), runs: 1"));
     assert!(report.contains("<td>thermometer</td>"), "its own price stands among those of all rules");
-    energy(&[path, "--rule", "thermometer"])
-        .assert()
-        .code(2)
-        .stderr(predicate::str::contains("thermometers"));
+    let found = document(&[path, "--rule", "thermometer"]);
+    assert_eq!(machines(&found), ["bs-memristor", "bnn-cmos"]);
+    assert_eq!(found["hp"], Json::Null);
+    let ratios: Vec<&String> = found["ratios"].as_object().expect("an object").keys().collect();
+    assert_eq!(ratios, ["bnn-cmos/bs-memristor"]);
 }
 
 /// Runs on a simulated crossbar bring conductances, conversions by bits and carries of their own.
@@ -485,18 +486,32 @@ fn runs_on_a_device_without_a_price_are_priced_as_another_and_it_is_said() {
     assert!(close(joules("epiram", "update", "pulses"), 40.0 * middle * 25.0 * 5e-6));
 }
 
-/// What a convolution does cannot be reckoned: a rule alone has no price, and one beside other networks is left out.
+/// The machines that a document has bills of.
+fn machines(document: &Json) -> Vec<&str> {
+    document["architectures"].as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+/// What a convolution does cannot be reckoned: a rule alone is priced on its own machines, and in a sweep of other networks it
+/// is left out.
 #[test]
-fn convolutions_need_runs_of_both_rules() {
+fn convolutions_have_bills_of_what_ran_alone() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let file = folder.path().join("result.json");
     let mut columns = columns("bs", "bs");
     columns["network"] = json!("cnn-small");
-    fs::write(&file, json!({"columns": columns, "activity": Activity::default()}).to_string())
-        .expect("written");
-    energy(&[file.to_str().expect("UTF-8")]).assert().code(2).stdout("").stderr(
-        predicate::str::contains("what cnn-small does can be counted but not reckoned")
-            .and(predicate::str::contains("runs of a binary rule and of one of high precision")),
+    let mut activity = Activity { samples: 10, ..Activity::default() };
+    (activity.forward.reads, activity.forward.macs, activity.forward.driven_lines) = (40, 40_000, 4000);
+    fs::write(&file, json!({"columns": columns, "activity": activity}).to_string()).expect("written");
+    let path = file.to_str().expect("UTF-8");
+    let found = document(&[path]);
+    assert_eq!(machines(&found), ["bs-memristor", "bnn-cmos"]);
+    assert_eq!((&found["hp"], &found["bs"]["activity"]["samples"]), (&Json::Null, &json!(10)));
+    energy(&[path]).assert().success().stdout(
+        predicate::str::contains(
+            "no bill of hp-memristor, hp-cmos-fp32, hp-cmos-fp16, hp-cmos-int8: what they would do was not counted",
+        )
+        .and(predicate::str::contains("  bnn-cmos  "))
+        .and(predicate::str::contains("What moves").not()),
     );
     sweep(folder.path());
     let rows = folder.path().join("results.csv");
@@ -512,6 +527,88 @@ fn convolutions_need_runs_of_both_rules() {
     assert_eq!(found["network"], "784-256-10");
     assert_eq!(found["bs"]["counted"]["runs"], 1);
     assert_eq!(found["left_out"], json!(["bs (cnn-small, software), runs: 1"]));
+}
+
+/// A convolution of 4 x 4 without overlap on images of 28 x 28, 49 places, and ten classes behind it.
+const PATCHES: &str = r#"
+    [input]
+    channels = 1
+    height = 28
+    width = 28
+    [[layers]]
+    kind = "convolution"
+    channels = 4
+    kernel = 4
+    stride = 4
+    [[layers]]
+    kind = "dense"
+    neurons = 10
+"#;
+
+/// The one array of the convolution is read at one place after the other, then the two of the classes at once.
+#[test]
+fn arrays_of_a_convolution_are_read_once_for_every_place() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let network = folder.path().join("patches.toml");
+    fs::write(&network, PATCHES).expect("written");
+    let (mut columns, mut activity) = on_devices("taox-hfox");
+    columns["network"] = json!(network);
+    activity.forward.reads = 10 * 4 * (49 + 2);
+    activity.backward.reads = 10 * 4 * 2;
+    let file = folder.path().join("result.json");
+    fs::write(&file, json!({"columns": columns, "activity": activity}).to_string()).expect("written");
+    let found = document(&[file.to_str().expect("UTF-8")]);
+    assert_eq!(machines(&found), ["bs-memristor"], "digital processors do not know what cells did");
+    let bill = &found["architectures"]["bs-memristor"];
+    let seconds = bill["seconds_per_training_sample"]["nominal"].as_f64().expect("a number");
+    // Fifty reads forward and one back, of 5 ns.
+    assert!((seconds / (51.0 * 5e-9) - 1.0).abs() < 1e-9, "{seconds:e} s");
+}
+
+/// A convolution on simulated devices has prices of both rules, and a ratio of one to the other.
+#[test]
+fn convolutions_on_devices_are_priced_by_what_their_cells_did() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let network = folder.path().join("patches.toml");
+    fs::write(&network, PATCHES).expect("written");
+    let text = format!(
+        r#"
+        question = "What does a convolution on a small crossbar cost?"
+        [base]
+        network = '{}'
+        device = "taox-hfox"
+        array-size = 128
+        epochs = 1
+        train-count = 60
+        test-count = 40
+        adc-bits = 8
+        [rules.bs]
+        [rules.hp]
+        activation = "sigmoid"
+        input = "analog"
+        forward = "hp"
+        derivative = "hp"
+        error = "hp"
+        update = "hp"
+        "#,
+        network.display()
+    );
+    let out = run(folder.path(), &text);
+    let found = document(&[out.to_str().expect("UTF-8")]);
+    assert_eq!(machines(&found), ["bs-memristor", "hp-memristor"]);
+    let ratios: Vec<&String> = found["ratios"].as_object().expect("an object").keys().collect();
+    assert_eq!(ratios, ["hp-memristor/bs-memristor"]);
+    // One array at 49 places and two arrays of classes, one device a weight.
+    assert_eq!(found["bs"]["activity"]["forward"]["reads"], 60 * (49 + 2));
+    for (machine, rule) in [("bs-memristor", "bs"), ("hp-memristor", "hp")] {
+        let siemens = found[rule]["activity"]["forward"]["driven_siemens"].as_f64().expect("a number");
+        let cells = &found["architectures"][machine]["by_pass"]["forward"]["components"]["cells"]["nominal"];
+        let expected = siemens * 0.2 * 0.2 * 5e-9 / 60.0;
+        assert!((cells.as_f64().expect("a number") / expected - 1.0).abs() < 1e-9, "{machine}");
+    }
+    let page = fs::read_to_string(out.join("report.html")).expect("the report is there");
+    assert!(page.contains("Events were counted on simulated devices (taox-hfox)"));
+    assert!(!page.contains("Counted on devices beside reckoned"), "nothing can be reckoned");
 }
 
 const WIDTHS: [usize; 3] = [40, 30, 5];

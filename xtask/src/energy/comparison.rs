@@ -1,5 +1,6 @@
 //! One comparison: what two rules did, priced on every machine, and the ratios between them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -120,8 +121,11 @@ pub struct Comparison {
     pub scenario: Scenario,
     pub device: Device,
     pub network: Network,
-    pub bs: Work,
-    pub hp: Work,
+    /// What the binary rule did; `None` where it was not run and cannot be reckoned.
+    pub bs: Option<Work>,
+    /// The same of the rule of high precision.
+    pub hp: Option<Work>,
+    /// Of every machine whose work is known.
     pub bills: Vec<Bill>,
     /// The device that runs were on, where it is not the one that is priced.
     pub foreign: Option<Foreign>,
@@ -323,24 +327,24 @@ impl Settings {
         self.dataset == "mnist" && self.input == "bits" && self.hidden_error == "sign" && pulses == [1.0; 4]
     }
 
-    /// Its network, where other machines can be built for the same; `None` where it is not to be had any more, has
-    /// thermometers, behind which other machines have fewer lines, or is on devices and more than its widths: what cells did
-    /// says nothing of a digital processor, and cannot be reckoned either.
+    /// Its network, as machines are built for it; `None` where its file is not to be had any more.
     fn network(&self) -> Option<Network> {
-        self.own_network().filter(|_| !self.has_thermometers())
-    }
-
-    /// Its network as its own machine is built for it.
-    fn own_network(&self) -> Option<Network> {
         let network = Network::read(&self.network)?;
-        if network.widths().is_none() && !is_digital(&self.device) {
-            return None;
-        }
-        Some(if self.has_thermometers() { network.behind_thermometers(self.input_lines) } else { network })
+        Some(match self.thermometer_lines() {
+            Some(lines) => network.behind_thermometers(lines),
+            None => network,
+        })
     }
 
-    fn has_thermometers(&self) -> bool {
-        self.input == "thermometer"
+    fn thermometer_lines(&self) -> Option<usize> {
+        (self.input == "thermometer").then_some(self.input_lines)
+    }
+
+    /// Whether one machine is built for both, as far as its network and devices go.
+    fn shares_machine(&self, other: &Self) -> bool {
+        self.network == other.network
+            && self.device == other.device
+            && self.thermometer_lines() == other.thermometer_lines()
     }
 
     /// Whether its pulses have a price, or none is needed.
@@ -364,20 +368,24 @@ impl Settings {
         };
         let devices = of_digit * digits;
         // A read counts once for every array of its matrix, so what is read at once is the mean over matrices, each as
-        // often as it is read.
+        // often as it is read: in every phase, and of a convolution for every place.
         let tiles = |l: &Layer| (l.shape.inputs.div_ceil(size) * l.shape.outputs.div_ceil(size)) as f64;
         let pulses = |bits: bool, pulses: f64| if bits { pulses } else { 1.0 };
         let phases = |layer: usize| match layer {
             0 => pulses(self.input == "bits", self.input_pulses),
             _ => pulses(self.forward == "bs", self.forward_pulses),
         };
-        let mean = |reads: f64, phases: f64| if phases > 0.0 { devices * reads / phases } else { 1.0 };
-        let forward_at_once = mean(
-            (0..).zip(layers).map(|(k, layer)| phases(k) * tiles(layer)).sum(),
-            (0..layers.len()).map(phases).sum(),
-        );
-        let backward_at_once =
-            mean(layers.iter().skip(1).map(tiles).sum(), layers.len().saturating_sub(1) as f64);
+        let at_once = |read: &mut dyn Iterator<Item = (f64, &Layer)>| {
+            let (mut reads, mut arrays) = (0.0, 0.0);
+            for (phases, layer) in read {
+                let times = phases * layer.places as f64;
+                reads += times;
+                arrays += times * tiles(layer);
+            }
+            if reads > 0.0 { devices * arrays / reads } else { 1.0 }
+        };
+        let forward_at_once = at_once(&mut layers.iter().enumerate().map(|(k, layer)| (phases(k), layer)));
+        let backward_at_once = at_once(&mut layers.iter().skip(1).map(|layer| (1.0, layer)));
         (Recorded::Arrays { forward_at_once, backward_at_once }, Some(Arrays { size, devices }))
     }
 }
@@ -475,6 +483,13 @@ impl Comparison {
                  --device NAME` prices them with the pulses of another device."
             )));
         };
+        if comparison.bs.is_none() || comparison.hp.is_none() {
+            return Ok(OfSweep::Unpriced(format!(
+                "No ratios: no binary rule and none of high precision have run {} on the same input lines and the same device, and \
+                 what the other would do can be reckoned of dense layers alone.",
+                comparison.network.name
+            )));
+        }
         comparison.left_out.extend(list(unpriced.iter().chain(&odd)));
         Ok(OfSweep::Priced(Box::new(comparison)))
     }
@@ -495,7 +510,7 @@ impl Comparison {
             let (own, others): (Vec<Record>, Vec<Record>) =
                 left.into_iter().partition(|record| record.settings.is_like(&first));
             left = others;
-            let (Some(kind), Some(network)) = (first.kind(), first.own_network()) else { continue };
+            let (Some(kind), Some(network)) = (first.kind(), first.network()) else { continue };
             let cells = if is_digital(&first.device) { &scenario.device } else { &first.device };
             let device = device(choice.device.as_deref().unwrap_or(Path::new(cells)))?;
             let (recorded, arrays) = first.recorded(&network.layers);
@@ -534,9 +549,7 @@ impl Comparison {
         let meets = |record: &&Record| {
             let own = &record.settings;
             records.iter().filter(usable).any(|Record { settings, .. }| {
-                settings.kind() != own.kind()
-                    && (&settings.sweep, &settings.network, &settings.device)
-                        == (&own.sweep, &own.network, &own.device)
+                settings.kind() != own.kind() && settings.sweep == own.sweep && settings.shares_machine(own)
             })
         };
         let found = records.iter().filter(usable).find(meets).or_else(|| records.iter().find(usable));
@@ -551,9 +564,7 @@ impl Comparison {
         let first_of = |kind: Kind| {
             let fits = |record: &&Record| {
                 let settings = &record.settings;
-                settings.kind() == Some(kind)
-                    && settings.network == first.settings.network
-                    && settings.device == *on
+                settings.kind() == Some(kind) && settings.shares_machine(&first.settings)
             };
             let own = |record: &&Record| record.settings.sweep == first.settings.sweep;
             let of_kind = || records.iter().filter(usable).filter(fits);
@@ -612,18 +623,12 @@ impl Comparison {
         let technology = technology(&choice.technology)?;
         let scenario = scenario(&choice.scenario)?;
         let device = device(choice.device.as_deref().unwrap_or(Path::new(&scenario.device)))?;
-        let counted_or_reckoned = |work: Option<Work>, signals| match (work, network.widths()) {
-            (Some(work), _) => Ok(work),
-            (None, Some(widths)) => Ok(Work::reckoned(widths, signals, scenario.rates)),
-            (None, None) => Err(anyhow!(
-                "what {} does can be counted but not reckoned: prices of it need runs of a binary rule and of one of high \
-                 precision",
-                network.name
-            )),
-        };
-        let mut bs = counted_or_reckoned(bs, Signals::binary_stochastic())?;
-        let hp = counted_or_reckoned(hp, Signals::high_precision())?;
-        bs.carry(&scenario, &device, &network.layers);
+        let reckoned = |signals| network.widths().map(|of| Work::reckoned(of, signals, scenario.rates));
+        let mut bs = bs.or_else(|| reckoned(Signals::binary_stochastic()));
+        let hp = hp.or_else(|| reckoned(Signals::high_precision()));
+        if let Some(bs) = &mut bs {
+            bs.carry(&scenario, &device, &network.layers);
+        }
         let mut comparison = Self {
             technology,
             scenario,
@@ -639,27 +644,35 @@ impl Comparison {
         Ok(comparison)
     }
 
-    /// Bills of all machines, each changed by `change` first.
+    /// Bills of the machines whose work is known, each changed by `change` first.
     fn price(&self, technology: &Technology, change: impl Fn(&mut Architecture)) -> Result<Vec<Bill>> {
         let machines = |recorded| self.scenario.architectures(&self.device, &self.network.layers, recorded);
-        let names = machines(Recorded::Matrices).into_iter().map(|machine| machine.name);
-        names
-            .map(|name| {
-                let binary = name.starts_with('b');
-                let work = if binary { &self.bs } else { &self.hp };
-                // What cells did says nothing of a digital processor: it would do what the rule does in software.
-                let on_cells = !work.recorded.is_software() && name.contains("cmos");
-                let reckoned = self.network.widths().filter(|_| on_cells).map(|widths| {
-                    let signals =
-                        if binary { Signals::binary_stochastic() } else { Signals::high_precision() };
-                    Work::reckoned(widths, signals, self.scenario.rates)
-                });
-                let work = reckoned.as_ref().unwrap_or(work);
-                let mut machine = work.machine(&name, machines(work.recorded))?;
-                change(&mut machine);
-                Ok(price(&work.activity, &machine, technology)?)
-            })
-            .collect()
+        let mut bills = Vec::new();
+        for Architecture { name, .. } in machines(Recorded::Matrices) {
+            let Some(work) = self.work_on(&name) else { continue };
+            let mut machine = work.machine(&name, machines(work.recorded))?;
+            change(&mut machine);
+            bills.push(price(&work.activity, &machine, technology)?);
+        }
+        Ok(bills)
+    }
+
+    /// What the rule of a machine does on it, if that is known. What cells did says nothing of a digital processor: it would
+    /// do what the rule does in software, which can be reckoned of dense layers alone.
+    fn work_on(&self, machine: &str) -> Option<Cow<'_, Work>> {
+        let work = self.work_of(machine)?;
+        if work.recorded.is_software() || !machine.contains("cmos") {
+            return Some(Cow::Borrowed(work));
+        }
+        let signals =
+            if is_binary(machine) { Signals::binary_stochastic() } else { Signals::high_precision() };
+        let widths = self.network.widths()?;
+        Some(Cow::Owned(Work::reckoned(widths, signals, self.scenario.rates)))
+    }
+
+    /// What the rule of a machine did.
+    pub fn work_of(&self, machine: &str) -> Option<&Work> {
+        if is_binary(machine) { self.bs.as_ref() } else { self.hp.as_ref() }
     }
 
     /// The same work on other machines: `change` changes each.
@@ -688,8 +701,9 @@ impl Comparison {
     pub fn with_binary_work(&self, signals: Signals, rates: Rates) -> Result<Self> {
         let widths = self.network.widths().context("only what dense layers do can be reckoned")?;
         let mut other = self.clone();
-        other.bs = Work::reckoned(widths, signals, rates);
-        other.bs.carry(&self.scenario, &self.device, &self.network.layers);
+        let mut work = Work::reckoned(widths, signals, rates);
+        work.carry(&self.scenario, &self.device, &self.network.layers);
+        other.bs = Some(work);
         other.bills = other.price(&other.technology, |_| {})?;
         Ok(other)
     }
@@ -756,8 +770,11 @@ impl Comparison {
     /// the scenario gives them.
     fn bit_by_bit(&self) -> Result<Self> {
         let mut serial = self.clone();
-        let Activity { forward, backward, .. } = &mut serial.hp.activity;
-        for pass in [forward, backward] {
+        let passes = serial.hp.iter_mut().flat_map(|Work { activity, .. }| {
+            let Activity { forward, backward, .. } = activity;
+            [forward, backward]
+        });
+        for pass in passes {
             pass.dac.unquantised = pass.driven_lines;
             let mut phase = pass.clone();
             (phase.activations, phase.macs) = (0, 0);
@@ -792,23 +809,31 @@ impl Comparison {
         })
     }
 
-    /// Whether both rules ran on simulated arrays: conductances, conversions and pulses are then those of one device and
+    /// Whether all that is known ran on simulated arrays: conductances, conversions and pulses are then those of one device and
     /// one size of array, and no other can be reckoned from them.
     pub fn is_simulated(&self) -> bool {
-        [&self.bs, &self.hp].iter().all(|work| !work.recorded.is_software())
+        [&self.bs, &self.hp].into_iter().flatten().all(|work| !work.recorded.is_software())
     }
 
-    /// The bill of a machine.
-    ///
-    /// # Panics
-    /// When no machine is called `name`.
-    pub fn bill(&self, name: &str) -> &Bill {
-        let found = self.bills.iter().find(|bill| bill.architecture == name);
-        found.expect("machines are asked for by the names that scenarios give them")
+    /// The bill of a machine, if its work is known.
+    pub fn bill(&self, name: &str) -> Option<&Bill> {
+        self.bills.iter().find(|bill| bill.architecture == name)
+    }
+
+    /// Machines that have no bill.
+    pub fn unpriced(&self) -> Vec<String> {
+        let machines = self.scenario.architectures(&self.device, &self.network.layers, Recorded::Matrices);
+        let names = machines.into_iter().map(|machine| machine.name);
+        names.filter(|name| self.bill(name).is_none()).collect()
+    }
+
+    /// The machines of [`CLAIMS`] that can be compared with the reference, and what is claimed of each.
+    pub fn compared(&self) -> impl Iterator<Item = (&'static str, Option<f64>)> {
+        CLAIMS.into_iter().filter(|(over, _)| self.ratio(over, &Pass::ALL).is_some())
     }
 
     fn ratio(&self, over: &str, passes: &[Pass]) -> Option<Ratio<'_>> {
-        Ratio::new(self.bill(over), self.bill(REFERENCE), passes)
+        Ratio::new(self.bill(over)?, self.bill(REFERENCE)?, passes)
     }
 
     /// How many times more `over` takes than the reference for `passes`; `draws` make the interval.
@@ -825,14 +850,15 @@ impl Comparison {
 
     /// Rates that the runs of the binary rule show, where they were counted in software and one pulse is a signal.
     pub fn rates(&self) -> Option<Rates> {
-        self.bs.counted.as_ref().filter(|counted| counted.tells_rates)?;
+        let bs = self.bs.as_ref()?;
+        bs.counted.as_ref().filter(|counted| counted.tells_rates)?;
         let Rates { lit_pixels, mean_pixel, .. } = self.scenario.rates;
-        Rates::measured(&self.bs.activity, self.network.widths()?, [lit_pixels, mean_pixel])
+        Rates::measured(&bs.activity, self.network.widths()?, [lit_pixels, mean_pixel])
     }
 
-    /// Joules of the reference machine by component over `passes`, nominal, as shares of all, greatest first.
+    /// Joules of a machine by component over `passes`, nominal, as shares of all, greatest first.
     pub fn shares(&self, name: &str, passes: &[Pass]) -> Vec<(&'static str, f64)> {
-        let bill = self.bill(name);
+        let Some(bill) = self.bill(name) else { return Vec::new() };
         let all = bill.joules(passes).nominal;
         let mut shares: BTreeMap<&'static str, f64> = BTreeMap::new();
         for (pass, component, spread) in bill.positions() {
@@ -846,13 +872,15 @@ impl Comparison {
     }
 }
 
+/// Whether a machine works by the binary rule.
+fn is_binary(machine: &str) -> bool {
+    machine.starts_with('b')
+}
+
 /// Why these networks have no price.
 fn no_such_network<'a>(rows: impl Iterator<Item = &'a Settings>) -> String {
     let networks = names(rows.map(|settings| settings.network.as_str()));
-    format!(
-        "Not priced: {networks} is a convolution on simulated devices, whose digital rivals cannot be reckoned, or stands \
-         behind thermometers, where its rivals have fewer lines, or is a file that is not there"
-    )
+    format!("Not priced: {networks} is a file that is not there")
 }
 
 /// Leaves out the conductances of another device, so that cells count with the mean of the one that is priced.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bitpulse_energy::{Bill, Dimension, Pass, Spread};
 use serde_json::{Map, Value as Json, json};
 
-use super::comparison::{CLAIMS, Comparison, DRAWS, Found, PARTS, REFERENCE, Work};
+use super::comparison::{Comparison, DRAWS, Found, PARTS, REFERENCE, Work};
 
 /// Constants that the tornado lists.
 const SWINGS: usize = 10;
@@ -14,8 +14,8 @@ const SWINGS: usize = 10;
 pub fn document(comparison: &Comparison, accuracy: f64) -> Json {
     let architectures: Map<String, Json> =
         comparison.bills.iter().map(|bill| (bill.architecture.clone(), of_bill(bill))).collect();
-    let ratios: Map<String, Json> = CLAIMS
-        .iter()
+    let ratios: Map<String, Json> = comparison
+        .compared()
         .map(|(over, claim)| {
             let mut parts = Map::new();
             parts.insert("claim".into(), json!(claim));
@@ -45,8 +45,8 @@ pub fn document(comparison: &Comparison, accuracy: f64) -> Json {
         "scenario": comparison.scenario.name,
         "device": comparison.device.name,
         "network": comparison.network.name,
-        "bs": of_work(&comparison.bs),
-        "hp": of_work(&comparison.hp),
+        "bs": comparison.bs.as_ref().map(of_work),
+        "hp": comparison.hp.as_ref().map(of_work),
         "counted_on": comparison.foreign.as_ref().map(|foreign| {
             json!({"device": foreign.name, "same_window": foreign.same_window})
         }),
@@ -109,14 +109,9 @@ fn of_bill(bill: &Bill) -> Json {
     })
 }
 
-/// What the rule of a machine did.
-fn work_of<'a>(comparison: &'a Comparison, bill: &Bill) -> &'a Work {
-    if bill.architecture.starts_with("hp") { &comparison.hp } else { &comparison.bs }
-}
-
 /// Samples that the rule of a machine needed to reach `accuracy`.
 fn samples_until(comparison: &Comparison, bill: &Bill, accuracy: f64) -> Option<f64> {
-    work_of(comparison, bill).counted.as_ref()?.samples_until(accuracy)
+    comparison.work_of(&bill.architecture)?.counted.as_ref()?.samples_until(accuracy)
 }
 
 fn spread(value: Spread, dimension: Dimension) -> String {
@@ -154,6 +149,7 @@ fn write_tables(out: &mut String, comparison: &Comparison, accuracy: f64) -> std
         comparison.device.name
     )?;
     for (name, work) in [("BS", &comparison.bs), ("HP", &comparison.hp)] {
+        let Some(work) = work else { continue };
         match &work.counted {
             Some(counted) => writeln!(
                 out,
@@ -177,7 +173,17 @@ fn write_tables(out: &mut String, comparison: &Comparison, accuracy: f64) -> std
     for bill in &comparison.bills {
         write_bill(out, comparison, bill, accuracy)?;
     }
-    write_ratios(out, comparison)?;
+    let unpriced = comparison.unpriced();
+    if !unpriced.is_empty() {
+        writeln!(
+            out,
+            "no bill of {}: what they would do was not counted, and can be reckoned of dense layers alone",
+            unpriced.join(", ")
+        )?;
+    }
+    if comparison.compared().next().is_some() {
+        write_ratios(out, comparison)?;
+    }
     if let Some(rates) = comparison.rates() {
         writeln!(
             out,
@@ -214,7 +220,8 @@ fn write_bill(out: &mut String, comparison: &Comparison, bill: &Bill, accuracy: 
             line(&format!("  {pass}"), format!("{per_sample}: {}", most.join(", ")))?;
         }
     }
-    if let Some(counted) = &work_of(comparison, bill).counted {
+    let work = comparison.work_of(&bill.architecture);
+    if let Some(counted) = work.and_then(|work| work.counted.as_ref()) {
         let joules = counted.samples_until(accuracy).map_or_else(
             || "not reached by every run".into(),
             |samples| spread(bill.joules_until(samples), Dimension::Energy),
@@ -237,7 +244,7 @@ fn write_ratios(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
     writeln!(out, "Times the energy of {REFERENCE}: nominal [95 % of {DRAWS} draws over the ranges]\n")?;
     let titles = PARTS.map(|(_, title, _)| format!("{title:>28}")).concat();
     writeln!(out, "  {:14} {titles} {:>7}", "", "claim")?;
-    for (over, claim) in CLAIMS {
+    for (over, claim) in comparison.compared() {
         write!(out, "  {over:14} ")?;
         for (_, _, passes) in PARTS {
             let cell = comparison.found(over, passes, DRAWS).map_or_else(String::new, |found| {
@@ -254,6 +261,9 @@ fn write_ratios(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
         writeln!(out, "{sentence}")?;
     }
     let swings = comparison.tornado("hp-memristor", &Pass::MACS);
+    if swings.is_empty() {
+        return Ok(());
+    }
     writeln!(out, "\nWhat moves hp-memristor / {REFERENCE} (all reads) most, low to high end:")?;
     for swing in swings.iter().take(SWINGS) {
         writeln!(out, "  {:26} {:>8} .. {}", swing.key, times(swing.at_low), times(swing.at_high))?;
@@ -270,10 +280,10 @@ pub fn verdicts(comparison: &Comparison) -> Vec<String> {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    CLAIMS
-        .iter()
+    comparison
+        .compared()
         .filter_map(|(over, claim)| {
-            let claim = (*claim)?;
+            let claim = claim?;
             let found = comparison.found(over, &Pass::MACS, DRAWS)?;
             let [nominal, low, high] = [found.nominal, found.interval.low, found.interval.high].map(times);
             let verdict = if found.interval.low >= claim {

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bitpulse_core::Activity;
 use bitpulse_device::load_folder;
 use bitpulse_energy::counts::{Rates, Signals};
@@ -17,7 +17,7 @@ use plotters::style::text_anchor::HPos;
 use super::dial;
 use super::figure::{Axis, Hover, Ink, Numbers, Panel, Point, Series, Spread, WIDTH, body_of, finish, size};
 use crate::energy::comparison::{
-    CLAIMS, Choice, Comparison, DRAWS, Found, OfSweep, PARTS, REFERENCE, priced, technology,
+    Choice, Comparison, DRAWS, Found, OfSweep, PARTS, REFERENCE, Work, priced, technology,
 };
 use crate::energy::print::{times, verdicts};
 use crate::named;
@@ -46,13 +46,17 @@ const DRAWN: [&str; 4] = [REFERENCE, "hp-memristor", "hp-cmos-fp32", "bnn-cmos"]
 
 /// The section of the sweep in `dir`; nothing where it has not both rules.
 pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
+    let dial = dial::block(dir)?;
     let found = match Comparison::of_sweep(&Choice::default(), dir)? {
-        OfSweep::Nothing => return Ok(None),
-        OfSweep::Unpriced(why) => return Ok(Some(html! { p { (why) } })),
+        OfSweep::Nothing => return Ok(dial),
+        OfSweep::Unpriced(why) => {
+            return Ok(Some(html! { p { (why) } @if let Some(dial) = dial { (dial) } }));
+        }
         OfSweep::Priced(found) => *found,
     };
-    let of = |work: &crate::energy::comparison::Work| {
-        work.counted.as_ref().map_or_else(String::new, |c| format!("{} ({} runs)", c.rule, c.runs))
+    let of = |work: &Option<Work>| {
+        let counted = work.as_ref().and_then(|work| work.counted.as_ref());
+        counted.map_or_else(String::new, |c| format!("{} ({} runs)", c.rule, c.runs))
     };
     Ok(Some(html! {
         p {
@@ -73,7 +77,9 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
         }
         @for sentence in verdicts(&found) { p.claim { (sentence) } }
         (ratio_table(&found))
-        @if found.is_simulated() { (beside_reckoned(&found)?) }
+        @if let (true, Some(widths)) = (found.is_simulated(), found.network.widths()) {
+            (beside_reckoned(&found, widths)?)
+        }
         div.figures {
             figure { (ratio_plot(&found)?) figcaption {
                 "Dots: every constant nominal. Bars: 95 % of " (DRAWS) " draws of all constants over their cited ranges "
@@ -84,13 +90,16 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
                 "within it by component. The figure at the right is that whole, per sample."
             } }
         }
-        @if let Some(dial) = dial::block(dir)? { (dial) }
+        @if let Some(dial) = dial { (dial) }
         h3 { "Bills" }
         (bill_table(&found))
         h3 { "What the ratios depend on" }
         div.figures {
-            figure { (tornado(&found, "hp-memristor")?) figcaption { "hp-memristor over " (REFERENCE) ", all reads: one constant at a time at the ends of its range." } }
-            figure { (tornado(&found, "hp-cmos-fp32")?) figcaption { "The same for hp-cmos-fp32." } }
+            @for over in ["hp-memristor", "hp-cmos-fp32"] { @if found.bill(over).is_some() {
+                figure { (tornado(&found, over)?) figcaption {
+                    (over) " over " (REFERENCE) ", all reads: one constant at a time at the ends of its range."
+                } }
+            } }
         }
         figure.wide {
             div.panels { @for panel in curves(&found)? { (panel.draw()?) } }
@@ -129,7 +138,7 @@ fn counted_on(found: &Comparison) -> String {
 }
 
 /// What was counted on devices beside what would be reckoned from rates of software, for the same network and device.
-fn beside_reckoned(found: &Comparison) -> Result<Markup> {
+fn beside_reckoned(found: &Comparison, widths: &[usize]) -> Result<Markup> {
     type Count = fn(&Activity) -> f64;
     const COUNTS: [(&str, Count); 7] = [
         ("pulses of updates", |a| a.update.pulses() as f64),
@@ -141,7 +150,6 @@ fn beside_reckoned(found: &Comparison) -> Result<Markup> {
         ("steps of counters", |a| a.update.counter_steps as f64),
     ];
     let choice = Choice { device: Some(found.device.name.clone().into()), ..Choice::default() };
-    let widths = found.network.widths().context("only networks of widths are priced on devices")?;
     let reckoned = Comparison::reckoned(&choice, widths)?;
     let per_sample = |activity: &Activity, count: Count| {
         let mean = count(activity) / activity.samples as f64;
@@ -166,7 +174,7 @@ fn beside_reckoned(found: &Comparison) -> Result<Markup> {
             } }
             tbody { @for (what, count) in COUNTS { tr {
                 td { (what) }
-                @for work in [&found.bs, &reckoned.bs, &found.hp, &reckoned.hp] {
+                @for work in [&found.bs, &reckoned.bs, &found.hp, &reckoned.hp].into_iter().flatten() {
                     td.n { (per_sample(&work.activity, count)) }
                 }
             } } }
@@ -196,7 +204,7 @@ fn ratio_table(found: &Comparison) -> Markup {
                 @for (_, title, _) in PARTS { th.n { (title) } }
                 th.n { "claimed for MAC" } th.n { "median, all reads" } th.n { "bounds, all reads" }
             } }
-            tbody { @for (over, claim) in CLAIMS { tr {
+            tbody { @for (over, claim) in found.compared() { tr {
                 td { (over) }
                 @for (_, _, passes) in PARTS { td.n { (cell(found.found(over, passes, DRAWS))) } }
                 td.n { @if let Some(claim) = claim { (times(claim)) } @else { "–" } }
@@ -268,14 +276,14 @@ fn bars(found: &Comparison) -> Result<Markup> {
     const ROW: i32 = 56;
     const LEFT: i32 = 6;
     const RIGHT: i32 = WIDTH - 6;
-    let height = ROW * DRAWN.len() as i32 + 4;
+    let drawn_bills: Vec<_> = DRAWN.iter().filter_map(|name| Some((*name, found.bill(name)?))).collect();
+    let height = ROW * drawn_bills.len() as i32 + 4;
     let mut drawn = String::new();
     let mut texts: Vec<(i32, i32, i32, String)> = vec![];
     let mut numbers = Numbers::new(&["machine", "pass", "component", "joules per sample", "share, %"]);
     {
         let root = SVGBackend::with_string(&mut drawn, size(height)).into_drawing_area();
-        for (row, name) in DRAWN.iter().enumerate() {
-            let bill = found.bill(name);
+        for (row, (name, bill)) in drawn_bills.into_iter().enumerate() {
             let all = bill.joules(&Pass::ALL).nominal;
             let top = ROW * row as i32;
             root.draw(&words(name, (LEFT, top + 12), &label_style(TEXT), HPos::Left))?;
@@ -300,7 +308,7 @@ fn bars(found: &Comparison) -> Result<Markup> {
                     root.draw(&Rectangle::new(corners, ink.colour().filled()))?;
                     let share = 100.0 * joules / all;
                     let per_sample = joules / bill.samples;
-                    numbers.row([*name, pass.name(), group, &per_sample.to_string(), &share.to_string()]);
+                    numbers.row([name, pass.name(), group, &per_sample.to_string(), &share.to_string()]);
                     let joules = Dimension::Energy.show(per_sample);
                     texts.push((
                         ends[0],
@@ -367,7 +375,8 @@ fn ratio_plot(found: &Comparison) -> Result<Markup> {
     const HEAD: i32 = 20;
     const LEFT: i32 = 104;
     let ends = [LEFT, WIDTH - 14];
-    let rows: Vec<(&str, usize, &str, Found)> = CLAIMS
+    let compared: Vec<_> = found.compared().collect();
+    let rows: Vec<(&str, usize, &str, Found)> = compared
         .iter()
         .flat_map(|(over, _)| {
             PARTS.iter().enumerate().filter_map(move |(n, (_, title, passes))| {
@@ -377,7 +386,7 @@ fn ratio_plot(found: &Comparison) -> Result<Markup> {
         .collect();
     let values = rows.iter().flat_map(|(.., f)| [f.interval.low, f.interval.high, f.nominal]);
     let axis = Axis::logarithmic(values.chain([1.0, 1000.0]));
-    let bottom = 4 + rows.len() as i32 * ROW + (HEAD + 4) * CLAIMS.len() as i32;
+    let bottom = 4 + rows.len() as i32 * ROW + (HEAD + 4) * compared.len() as i32;
     let height = bottom + 46;
     let mut drawn = String::new();
     let mut texts: Vec<(i32, String)> = vec![];
@@ -386,7 +395,7 @@ fn ratio_plot(found: &Comparison) -> Result<Markup> {
         foot(&root, &axis, ends, bottom, &format!("times the energy of {REFERENCE}"))?;
         let x = across(&axis, ends);
         let mut y = 4;
-        for (over, claim) in CLAIMS {
+        for (over, claim) in compared {
             root.draw(&words(over, (4, y + HEAD / 2), &label_style(TEXT), HPos::Left))?;
             y += HEAD;
             let top = y;
