@@ -349,6 +349,47 @@ fn thermometers_are_not_compared_with_machines_of_fewer_lines() {
     assert_eq!(found["hp"], Json::Null);
     let ratios: Vec<&String> = found["ratios"].as_object().expect("an object").keys().collect();
     assert_eq!(ratios, ["bnn-cmos/bs-memristor"]);
+    // Without bits to compare with, every rule has its own price and no other is made up for it, in either order.
+    for rules in [r#"["hp", "thermometer"]"#, r#"["thermometer", "hp"]"#] {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let out = run(folder.path(), &text.replace(r#"["hp", "thermometer", "bs"]"#, rules));
+        let report = fs::read_to_string(out.join("report.html")).expect("a report");
+        assert!(report.contains("No ratios: 784-12-10 was not run by both"), "{rules}");
+        assert!(report.contains("<td>thermometer</td>") && report.contains("<td>hp</td>"), "{rules}");
+        let found = document(&[out.to_str().expect("UTF-8")]);
+        assert_eq!(
+            found["hp"]["counted"],
+            json!({"rule": "hp", "runs": 1}),
+            "what has a rival that can be reckoned"
+        );
+    }
+}
+
+/// Converters of two bits have no cited price, which is no fault of the runs.
+#[test]
+fn a_sweep_whose_converters_have_no_price_has_a_report_that_says_so() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let text = r#"
+        question = "Are two bits enough?"
+        [base]
+        network = "784-12-10"
+        device = "taox-hfox"
+        adc-bits = 2
+        epochs = 1
+        train-count = 30
+        test-count = 30
+        [rules.bs]
+        [rules.hp]
+        activation = "sigmoid"
+        input = "analog"
+        forward = "hp"
+        derivative = "hp"
+        error = "hp"
+        update = "hp"
+    "#;
+    let out = run(folder.path(), text);
+    let report = fs::read_to_string(out.join("report.html")).expect("a report");
+    assert!(report.contains("Not priced: technology cmos-32nm has no adc-2.energy"));
 }
 
 /// Runs on a simulated crossbar bring conductances, conversions by bits and carries of their own.
@@ -508,7 +549,7 @@ fn convolutions_have_bills_of_what_ran_alone() {
     assert_eq!((&found["hp"], &found["bs"]["activity"]["samples"]), (&Json::Null, &json!(10)));
     energy(&[path]).assert().success().stdout(
         predicate::str::contains(
-            "no bill of hp-memristor, hp-cmos-fp32, hp-cmos-fp16, hp-cmos-int8: what they would do was not counted",
+            "No bill of hp-memristor, hp-cmos-fp32, hp-cmos-fp16, hp-cmos-int8: what they would do was not counted",
         )
         .and(predicate::str::contains("  bnn-cmos  "))
         .and(predicate::str::contains("What moves").not()),

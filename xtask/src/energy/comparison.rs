@@ -1,4 +1,4 @@
-//! One comparison: what two rules did, priced on every machine, and the ratios between them.
+//! One comparison: what two rules did, priced on every machine whose work is known, and the ratios between them.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,8 +8,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use bitpulse_core::{Activity, SeedPath};
 use bitpulse_energy::counts::{self, OutputError, Rates, Signals};
 use bitpulse_energy::{
-    Architecture, Bill, Constant, Device, Interval, Kind as MachineKind, Layer, PartialSums, Pass, Range,
-    Ratio, Recorded, Scenario, Swing, Technology, price,
+    Architecture, Bill, Constant, Device, Interval, Kind as MachineKind, Layer, PartialSums, Pass,
+    PriceError, Range, Ratio, Recorded, Scenario, Swing, Technology, price,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -159,8 +159,8 @@ impl Foreign {
 pub enum OfSweep {
     /// Nothing: it is not a comparison of the two rules.
     Nothing,
-    /// Why it has no price.
-    Unpriced(String),
+    /// Why the two rules are not compared.
+    Uncompared(String),
     /// Its prices.
     Priced(Box<Comparison>),
 }
@@ -249,6 +249,14 @@ pub struct PricedRule {
     /// Held-out accuracy at the end of each run, as a fraction.
     pub accuracies: Vec<f64>,
     pub bill: Bill,
+}
+
+/// The rules of a sweep, and what they are priced with.
+#[derive(Clone, Debug)]
+pub struct PricedRules {
+    pub technology: Technology,
+    pub scenario: Scenario,
+    pub rules: Vec<PricedRule>,
 }
 
 /// A point of a learning curve.
@@ -410,8 +418,8 @@ impl Comparison {
         Self::new(choice, &Network::dense(widths), None, None)
     }
 
-    /// What the runs of a sweep in `folder`, or the run in a file, did; a rule that was not run is reckoned. `network`
-    /// and `rules` pick among several; no `rules` are all of them.
+    /// What the runs of a sweep in `folder`, or the run in a file, did; a rule that was not run is reckoned where that can be.
+    /// `network` and `rules` pick among several; no `rules` are all of them.
     pub fn counted(
         choice: &Choice,
         path: &Path,
@@ -465,28 +473,34 @@ impl Comparison {
             return Ok(if odd.is_empty() {
                 OfSweep::Nothing
             } else {
-                OfSweep::Unpriced(format!("{}.", no_such_network(odd.iter())))
+                OfSweep::Uncompared(format!("{}.", no_such_network(odd.iter())))
             });
         }
         // Pulses that no source describes have no price, which is no fault of the sweep.
         let (priced, unpriced): (Vec<Settings>, Vec<Settings>) =
             known.into_iter().partition(Settings::has_priced_device);
         let comparison = if has_both(&priced) {
-            Self::of_records(choice, &with_counts(folder, priced)?, None)?
+            match Self::of_records(choice, &with_counts(folder, priced)?, None) {
+                // As where a device has no price.
+                Err(error) if error.is::<PriceError>() => {
+                    return Ok(OfSweep::Uncompared(format!("Not priced: {error}.")));
+                }
+                comparison => comparison?,
+            }
         } else {
             None
         };
         let Some(mut comparison) = comparison else {
             let devices = names(unpriced.iter().map(|settings| settings.device.as_str()));
-            return Ok(OfSweep::Unpriced(format!(
+            return Ok(OfSweep::Uncompared(format!(
                 "Not priced: no source gives amplitude and width of the pulses of {devices}. `cargo xtask energy FOLDER \
                  --device NAME` prices them with the pulses of another device."
             )));
         };
-        if comparison.bs.is_none() || comparison.hp.is_none() {
-            return Ok(OfSweep::Unpriced(format!(
-                "No ratios: no binary rule and none of high precision have run {} on the same input lines and the same device, and \
-                 what the other would do can be reckoned of dense layers alone.",
+        let counted = |work: &Option<Work>| work.as_ref().is_some_and(|work| work.counted.is_some());
+        if !counted(&comparison.bs) || !counted(&comparison.hp) {
+            return Ok(OfSweep::Uncompared(format!(
+                "No ratios: {} was not run by both a binary rule and one of high precision, on the same input lines and device.",
                 comparison.network.name
             )));
         }
@@ -494,14 +508,14 @@ impl Comparison {
         Ok(OfSweep::Priced(Box::new(comparison)))
     }
 
-    /// Every rule of the sweep in `folder` that is all binary or all high precision, each with what its own runs did: those
-    /// of one network and device that differ in their seeds alone.
-    pub fn of_rules(choice: &Choice, folder: &Path) -> Result<Vec<PricedRule>> {
-        if !folder.join(ACTIVITIES).is_file() {
-            return Ok(Vec::new());
-        }
+    /// Every rule of the sweep in `folder` that is all binary or all high precision and that the price list has prices for,
+    /// each with what its own runs did: those of one network and device that differ in their seeds alone.
+    pub fn of_rules(choice: &Choice, folder: &Path) -> Result<PricedRules> {
         let technology = technology(&choice.technology)?;
         let scenario = scenario(&choice.scenario)?;
+        if !folder.join(ACTIVITIES).is_file() {
+            return Ok(PricedRules { technology, scenario, rules: Vec::new() });
+        }
         let rows = rows(folder)?.into_iter().filter(Settings::has_priced_device).collect();
         let mut left: Vec<Record> = with_counts(folder, rows)?;
         left.retain(|record| record.settings.kind().is_some());
@@ -524,6 +538,8 @@ impl Comparison {
             }
             let name = if binary { REFERENCE } else { "hp-memristor" };
             let machine = work.machine(name, scenario.architectures(&device, &network.layers, recorded))?;
+            // Settings may ask for converters that no source prices.
+            let Ok(bill) = price(&work.activity, &machine, &technology) else { continue };
             let last = |record: &Record| record.curve.iter().rev().find_map(|point| point.test_accuracy);
             // The name of a run says which of the rule's settings it has; seeds are taken together.
             let name = first.run.rsplit_once("_seed-").map_or(first.run.as_str(), |(name, _)| name);
@@ -533,10 +549,10 @@ impl Comparison {
                 device: first.device,
                 binary,
                 accuracies: own.iter().filter_map(last).collect(),
-                bill: price(&work.activity, &machine, &technology)?,
+                bill,
             });
         }
-        Ok(rules)
+        Ok(PricedRules { technology, scenario, rules })
     }
 
     fn of_records(choice: &Choice, records: &[Record], network: Option<&[usize]>) -> Result<Option<Self>> {
@@ -545,14 +561,19 @@ impl Comparison {
             let is_wanted = |own: &Network| network.is_none_or(|wanted| own.widths() == Some(wanted));
             settings.kind().is_some() && settings.network().is_some_and(|own| is_wanted(&own))
         };
-        // The first that meets the other rule in its own sweep; without one, the first.
+        // The first that meets the other rule in its own sweep.
         let meets = |record: &&Record| {
             let own = &record.settings;
             records.iter().filter(usable).any(|Record { settings, .. }| {
                 settings.kind() != own.kind() && settings.sweep == own.sweep && settings.shares_machine(own)
             })
         };
-        let found = records.iter().filter(usable).find(meets).or_else(|| records.iter().find(usable));
+        // Without such a pair, one whose rival can be reckoned.
+        let can_reckon =
+            |record: &&Record| record.settings.network().is_some_and(|own| own.widths().is_some());
+        let found = (records.iter().filter(usable).find(meets))
+            .or_else(|| records.iter().filter(usable).find(can_reckon))
+            .or_else(|| records.iter().find(usable));
         let Some(first) = found else {
             return Ok(None);
         };
@@ -661,7 +682,7 @@ impl Comparison {
     /// do what the rule does in software, which can be reckoned of dense layers alone.
     fn work_on(&self, machine: &str) -> Option<Cow<'_, Work>> {
         let work = self.work_of(machine)?;
-        if work.recorded.is_software() || !machine.contains("cmos") {
+        if work.recorded.is_software() || !is_digital_machine(machine) {
             return Some(Cow::Borrowed(work));
         }
         let signals =
@@ -757,10 +778,12 @@ impl Comparison {
         )?;
         add("an integrator before every comparator and converter", self.with_machines(integrated))?;
         add("lines driven for 100 ns", self.with_constant("read-time", 100e-9))?;
-        add(
-            "CMOS weights in banks of 8 KB",
-            self.with_technology(same_range("sram-1m.energy", "sram-8k.energy")?),
-        )?;
+        if self.has_digital_rival() {
+            add(
+                "CMOS weights in banks of 8 KB",
+                self.with_technology(same_range("sram-1m.energy", "sram-8k.energy")?),
+            )?;
+        }
         add("prices near 45 nm", self.with_technology(technology(Path::new("cmos-45nm"))?))?;
         Ok(variants)
     }
@@ -820,11 +843,23 @@ impl Comparison {
         self.bills.iter().find(|bill| bill.architecture == name)
     }
 
-    /// Machines that have no bill.
-    pub fn unpriced(&self) -> Vec<String> {
+    /// Which machines have no bill, and why; `None` where all have.
+    pub fn unbilled(&self) -> Option<String> {
         let machines = self.scenario.architectures(&self.device, &self.network.layers, Recorded::Matrices);
         let names = machines.into_iter().map(|machine| machine.name);
-        names.filter(|name| self.bill(name).is_none()).collect()
+        let without: Vec<String> = names.filter(|name| self.bill(name).is_none()).collect();
+        (!without.is_empty()).then(|| {
+            format!(
+                "No bill of {}: what they would do was not counted, and can be reckoned of dense layers without thermometers \
+                 alone.",
+                without.join(", ")
+            )
+        })
+    }
+
+    /// Whether a digital processor has a bill.
+    pub fn has_digital_rival(&self) -> bool {
+        self.bills.iter().any(|bill| is_digital_machine(&bill.architecture))
     }
 
     /// The machines of [`CLAIMS`] that can be compared with the reference, and what is claimed of each.
@@ -872,15 +907,20 @@ impl Comparison {
     }
 }
 
-/// Whether a machine works by the binary rule.
+/// Whether a machine works by the binary rule, by the name that scenarios give it.
 fn is_binary(machine: &str) -> bool {
     machine.starts_with('b')
+}
+
+/// Whether a machine is a digital processor, by its name.
+fn is_digital_machine(machine: &str) -> bool {
+    machine.contains("cmos")
 }
 
 /// Why these networks have no price.
 fn no_such_network<'a>(rows: impl Iterator<Item = &'a Settings>) -> String {
     let networks = names(rows.map(|settings| settings.network.as_str()));
-    format!("Not priced: {networks} is a file that is not there")
+    format!("Not priced: no network to be read as {networks}")
 }
 
 /// Leaves out the conductances of another device, so that cells count with the mean of the one that is priced.

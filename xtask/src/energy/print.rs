@@ -173,13 +173,8 @@ fn write_tables(out: &mut String, comparison: &Comparison, accuracy: f64) -> std
     for bill in &comparison.bills {
         write_bill(out, comparison, bill, accuracy)?;
     }
-    let unpriced = comparison.unpriced();
-    if !unpriced.is_empty() {
-        writeln!(
-            out,
-            "no bill of {}: what they would do was not counted, and can be reckoned of dense layers alone",
-            unpriced.join(", ")
-        )?;
+    if let Some(unbilled) = comparison.unbilled() {
+        writeln!(out, "{unbilled}\n")?;
     }
     if comparison.compared().next().is_some() {
         write_ratios(out, comparison)?;

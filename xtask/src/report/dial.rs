@@ -10,20 +10,28 @@ use super::energy::spread;
 use super::figure::{Axis, Ink, Panel, Point, Series, Spread};
 use super::stats::Estimate;
 use super::words::percent;
-use crate::energy::comparison::{Choice, Comparison, PricedRule};
+use crate::energy::comparison::{Choice, Comparison, PricedRule, PricedRules};
 use crate::plot::{COOL, WARM};
 
-/// The table and the figure of the sweep in `dir`; nothing where two rules of it are compared already.
-pub(super) fn block(dir: &Path) -> Result<Option<Markup>> {
-    let rules = Comparison::of_rules(&Choice::default(), dir)?.into_iter();
+/// The table and the figure of the sweep in `dir`; nothing where two rules of it are `compared` already, and there are no
+/// others.
+pub(super) fn block(dir: &Path, compared: bool) -> Result<Option<Markup>> {
+    let PricedRules { technology, scenario, rules } = Comparison::of_rules(&Choice::default(), dir)?;
     let rules: Vec<Reached> =
-        rules.filter_map(|rule| Some((Estimate::of(&rule.accuracies)?, rule))).collect();
-    if rules.len() < 3 {
+        rules.into_iter().filter_map(|rule| Some((Estimate::of(&rule.accuracies)?, rule))).collect();
+    if rules.len() < if compared { 3 } else { 1 } {
         return Ok(None);
     }
     let figure = panel(&rules).map(|panel| panel.draw()).transpose()?;
     Ok(Some(html! {
         h3 { "Accuracy against energy" }
+        @if !compared {
+            p {
+                "Counted events, priced with " code { (technology.name()) } " on the machines of the scenario "
+                code { (scenario.name) } ", with " code { (scenario.device) } " cells where weights were in software. No chip was "
+                "measured."
+            }
+        }
         @if let Some(figure) = figure { figure { (figure) figcaption {
             "Held-out accuracy at the end of the runs against the nominal energy of one training sample, for the rules of the "
             "first network and device, each on the memristor machine of its kind; bars: 95 % intervals over seeds."
@@ -45,8 +53,9 @@ pub(super) fn block(dir: &Path) -> Result<Option<Markup>> {
             } }
         } }
         p.caption {
-            "Nominal, and with every constant at its low and at its high end. Changes that digital accumulators make are written "
-            "with the pulses that the scenario gives an exact change, of every weight once a batch."
+            "Nominal, and with every constant at its low and at its high end. Changes that digital accumulators make in software "
+            "are written with the pulses that the scenario gives an exact change, of every weight once a batch; on devices, with "
+            "those that occurred."
         }
     }))
 }

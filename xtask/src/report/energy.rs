@@ -44,13 +44,12 @@ const GROUPS: [(&str, Ink, &[&str]); 9] = [
 /// Machines whose bills are drawn.
 const DRAWN: [&str; 4] = [REFERENCE, "hp-memristor", "hp-cmos-fp32", "bnn-cmos"];
 
-/// The section of the sweep in `dir`; nothing where it has not both rules.
+/// The section of the sweep in `dir`; nothing where no rule of it has a price.
 pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
-    let dial = dial::block(dir)?;
     let found = match Comparison::of_sweep(&Choice::default(), dir)? {
-        OfSweep::Nothing => return Ok(dial),
-        OfSweep::Unpriced(why) => {
-            return Ok(Some(html! { p { (why) } @if let Some(dial) = dial { (dial) } }));
+        OfSweep::Nothing => return dial::block(dir, false),
+        OfSweep::Uncompared(why) => {
+            return Ok(Some(html! { p { (why) } @if let Some(dial) = dial::block(dir, false)? { (dial) } }));
         }
         OfSweep::Priced(found) => *found,
     };
@@ -75,6 +74,7 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
                 p { (found.left_out.join("; ")) ". " code { "cargo xtask energy DIR --rule NAME" } " prices those that can be." }
             }
         }
+        @if let Some(unbilled) = found.unbilled() { p { (unbilled) } }
         @for sentence in verdicts(&found) { p.claim { (sentence) } }
         (ratio_table(&found))
         @if let (true, Some(widths)) = (found.is_simulated(), found.network.widths()) {
@@ -90,7 +90,7 @@ pub(super) fn section(dir: &Path) -> Result<Option<Markup>> {
                 "within it by component. The figure at the right is that whole, per sample."
             } }
         }
-        @if let Some(dial) = dial { (dial) }
+        @if let Some(dial) = dial::block(dir, true)? { (dial) }
         h3 { "Bills" }
         (bill_table(&found))
         h3 { "What the ratios depend on" }
@@ -234,6 +234,7 @@ pub(super) fn spread(value: bitpulse_energy::Spread, dimension: Dimension) -> Ma
 }
 
 fn bill_table(found: &Comparison) -> Markup {
+    let digital = found.has_digital_rival();
     let incomplete: Vec<String> = (found.bills.iter())
         .filter(|bill| !bill.unpriced_area.is_empty())
         .map(|bill| format!("{} without {}", bill.architecture, bill.unpriced_area.join(", ")))
@@ -257,10 +258,14 @@ fn bill_table(found: &Comparison) -> Markup {
         } }
         p.caption {
             "Nominal; below it with every constant at its low and at its high end. Latency: layers one after the other, arrays of a "
-            "layer at once, columns of a converter in turn, nothing overlapping; digital processors do "
-            (found.scenario.mac_units) " operations at once and never wait for memory. Area: what has a cited area"
+            "layer at once, columns of a converter in turn, nothing overlapping"
+            @if digital {
+                "; digital processors do " (found.scenario.mac_units) " operations at once and never wait for memory"
+            }
+            ". Area: what has a cited area"
             @if !incomplete.is_empty() { " (" (incomplete.join("; ")) ")" }
-            "; CMOS weights in eDRAM, integer arithmetic standing for floating point, which is more."
+            @if digital { "; CMOS weights in eDRAM, integer arithmetic standing for floating point, which is more" }
+            "."
         }
     }
 }
@@ -650,12 +655,13 @@ fn variant_table(found: &Comparison) -> Result<Markup> {
         ("bnn-cmos", "bnn-cmos, all reads", &Pass::MACS),
     ];
     let variants = found.variants()?;
+    let columns: Vec<_> = COLUMNS.iter().filter(|(over, ..)| found.bill(over).is_some()).collect();
     Ok(html! {
         div.scroll { table {
-            thead { tr { th { "Times the energy of " (REFERENCE) } @for (_, title, _) in COLUMNS { th.n { (title) } } } }
+            thead { tr { th { "Times the energy of " (REFERENCE) } @for (_, title, _) in &columns { th.n { (title) } } } }
             tbody { @for (what, variant) in &variants { tr {
                 td { (what) }
-                @for (over, _, passes) in COLUMNS { td.n { (cell(variant.found(over, passes, CURVE_DRAWS))) } }
+                @for (over, _, passes) in &columns { td.n { (cell(variant.found(over, passes, CURVE_DRAWS))) } }
             } } }
         } }
         p.caption { "Each row changes one thing and nothing else; nominal and 95 % of " (CURVE_DRAWS) " draws." }
@@ -750,9 +756,8 @@ mod tests {
     #[test]
     fn what_has_no_price_is_one_line_that_says_why() {
         assert_eq!(of(&[]), None);
-        let networks = of(&[("cnn-small", "taox-hfox")]).expect("a line");
-        assert!(networks.starts_with("<p>Not priced: cnn-small is a convolution on simulated"), "{networks}");
-        assert!(!networks.contains("<table"), "{networks}");
+        let networks = of(&[("no-such-network", "software")]).expect("a line");
+        assert_eq!(networks, "<p>Not priced: no network to be read as no-such-network.</p>");
         let devices = of(&[("784-256-10", "mod"), ("784-256-10", "reram-es")]).expect("a line");
         assert!(devices.contains("width of the pulses of mod, reram-es."), "{devices}");
         assert!(devices.starts_with("<p>Not priced: ") && !devices.contains("<table"), "{devices}");
@@ -763,6 +768,20 @@ mod tests {
         let found = of(&[("cnn-small", "software")]).expect("a section");
         assert!(found.contains("Counted events of cnn-small") && found.contains("Bits of the converters"));
         assert!(!found.contains("Activity of forward bits") && !found.contains("noisy race"), "reckoned");
+    }
+
+    #[test]
+    fn convolutions_on_devices_are_compared_with_each_other_alone() {
+        let found = of(&[("cnn-small", "taox-hfox")]).expect("a section");
+        assert!(
+            found.contains("Counted events of cnn-small")
+                && found.contains("Events were counted on simulated")
+        );
+        assert!(found.contains("No bill of hp-cmos-fp32, hp-cmos-fp16, hp-cmos-int8, bnn-cmos: "));
+        for of_rivals in ["Counted on devices beside", "CMOS weights", "digital processors do", "<td>hp-cmos"]
+        {
+            assert!(!found.contains(of_rivals), "{of_rivals}");
+        }
     }
 
     #[test]
